@@ -1,6 +1,10 @@
 package ws
 
-import gobwas "github.com/gobwas/ws"
+import (
+	"net/http"
+
+	gobwas "github.com/gobwas/ws"
+)
 
 // Reason names what was wrong with a peer's bytes. Reasons are stable, so they
 // serve as the labels of counters; they hold nothing that the peer sent.
@@ -71,3 +75,71 @@ func headerError(err error) *Error {
 		return errContinuationUnexpected
 	}
 }
+
+// The reasons for which a request is refused, each with its HTTP status.
+const (
+	ReasonMalformedRequest   Reason = "malformed_request"    // 400
+	ReasonBadHost            Reason = "bad_host"             // 400
+	ReasonDuplicateField     Reason = "duplicate_field"      // 400
+	ReasonUnexpectedBody     Reason = "unexpected_body"      // 400
+	ReasonBadConnection      Reason = "bad_connection"       // 400
+	ReasonBadKey             Reason = "bad_key"              // 400
+	ReasonMissingVersion     Reason = "missing_version"      // 400
+	ReasonProtocolNotOffered Reason = "protocol_not_offered" // 400
+	ReasonBadMethod          Reason = "bad_method"           // 405
+	ReasonUpgradeRequired    Reason = "upgrade_required"     // 426
+	ReasonUnsupportedVersion Reason = "unsupported_version"  // 426
+	ReasonHeadTooLong        Reason = "head_too_long"        // 431
+	ReasonBadHTTPVersion     Reason = "bad_http_version"     // 505
+)
+
+// RequestError is what ParseRequest and Upgrade return for a request that is to be
+// refused.
+type RequestError struct {
+	// Status is the HTTP status to answer.
+	Status int
+	Reason Reason
+}
+
+func (e *RequestError) Error() string { return "ws: request refused: " + string(e.Reason) }
+
+// Append appends the complete response that refuses the request, with the header
+// fields that its status calls for.
+func (e *RequestError) Append(dst []byte) []byte {
+	if e.Status == http.StatusMethodNotAllowed {
+		return AppendResponse(dst, e.Status, string(e.Reason), [2]string{"Allow", http.MethodGet})
+	}
+	return AppendResponse(dst, e.Status, string(e.Reason))
+}
+
+// All errors of requests exist once, like those of frames.
+var (
+	errMalformedRequest   = &RequestError{http.StatusBadRequest, ReasonMalformedRequest}
+	errBadHost            = &RequestError{http.StatusBadRequest, ReasonBadHost}
+	errDuplicateField     = &RequestError{http.StatusBadRequest, ReasonDuplicateField}
+	errUnexpectedBody     = &RequestError{http.StatusBadRequest, ReasonUnexpectedBody}
+	errBadConnection      = &RequestError{http.StatusBadRequest, ReasonBadConnection}
+	errBadKey             = &RequestError{http.StatusBadRequest, ReasonBadKey}
+	errMissingVersion     = &RequestError{http.StatusBadRequest, ReasonMissingVersion}
+	errProtocolNotOffered = &RequestError{http.StatusBadRequest, ReasonProtocolNotOffered}
+	errBadMethod          = &RequestError{http.StatusMethodNotAllowed, ReasonBadMethod}
+	errUpgradeRequired    = &RequestError{http.StatusUpgradeRequired, ReasonUpgradeRequired}
+	errUnsupportedVersion = &RequestError{http.StatusUpgradeRequired, ReasonUnsupportedVersion}
+	errHeadTooLong        = &RequestError{http.StatusRequestHeaderFieldsTooLarge, ReasonHeadTooLong}
+	errBadHTTPVersion     = &RequestError{http.StatusHTTPVersionNotSupported, ReasonBadHTTPVersion}
+)
+
+// The reasons for which a client can't use an answer with status 101, or any answer.
+const (
+	ReasonMalformedResponse   Reason = "malformed_response"
+	ReasonBadUpgrade          Reason = "bad_upgrade"
+	ReasonBadAccept           Reason = "bad_accept"
+	ReasonUnexpectedProtocol  Reason = "unexpected_protocol"
+	ReasonUnexpectedExtension Reason = "unexpected_extension"
+)
+
+// ResponseError is what ParseResponse returns for an answer that breaks the rules of
+// the handshake. A proper refusal is a *StatusError instead.
+type ResponseError struct{ Reason Reason }
+
+func (e *ResponseError) Error() string { return "ws: bad handshake response: " + string(e.Reason) }

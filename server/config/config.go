@@ -1,0 +1,109 @@
+package config
+
+import (
+	"time"
+
+	"github.com/godwit-im/godwit/backplane"
+	"github.com/godwit-im/godwit/server/auth"
+	"github.com/godwit-im/godwit/server/placement"
+)
+
+// Config is the settings of a node. The tags name them as they stand in the
+// file; the table in settings.go says what each is for.
+type Config struct {
+	Node           string           `yaml:"node"`
+	Listen         string           `yaml:"listen"`
+	Advertise      string           `yaml:"advertise"`
+	Admin          string           `yaml:"admin"`
+	AdminTokenFile string           `yaml:"admin_token_file"`
+	Kafka          Kafka            `yaml:"kafka"`
+	Partitions     placement.Ranges `yaml:"partitions"`
+	MapVersion     uint64           `yaml:"map_version"`
+	Map            []Peer           `yaml:"map,omitempty"`
+	Token          Token            `yaml:"token"`
+	Limits         Limits           `yaml:"limits"`
+	Loops          int              `yaml:"loops"`
+	Workers        int              `yaml:"workers"`
+	Unsafe         bool             `yaml:"unsafe"`
+	Log            Log              `yaml:"log"`
+}
+
+// Kafka says where the log is.
+type Kafka struct {
+	Brokers    []string `yaml:"brokers,flow"`
+	Namespace  string   `yaml:"namespace"`
+	Generation uint32   `yaml:"generation"`
+	Partitions int32    `yaml:"partitions"`
+}
+
+// Peer is a node of the map.
+type Peer struct {
+	Node       string           `yaml:"node"`
+	URL        string           `yaml:"url"`
+	Partitions placement.Ranges `yaml:"partitions"`
+}
+
+// Token says which tokens are accepted.
+type Token struct {
+	Algorithm auth.Algorithm `yaml:"algorithm"`
+	KeyFile   string         `yaml:"key_file"`
+	Issuer    string         `yaml:"issuer"`
+	Audience  string         `yaml:"audience"`
+}
+
+// Limits bounds what a node takes on. Sizes are in bytes, and a connection is
+// one WebSocket.
+type Limits struct {
+	Connections     int           `yaml:"connections"`
+	BodyBytes       Size          `yaml:"body_bytes"`
+	QueueMessages   int           `yaml:"queue_messages"`
+	QueueBytes      Size          `yaml:"queue_bytes"`
+	InFlight        int           `yaml:"in_flight"`
+	SendsPerSecond  int           `yaml:"sends_per_second"`
+	SendsBurst      int           `yaml:"sends_burst"`
+	UpgradeTimeout  time.Duration `yaml:"upgrade_timeout"`
+	Heartbeat       time.Duration `yaml:"heartbeat"`
+	Idle            time.Duration `yaml:"idle"`
+	NodeFrameBytes  Size          `yaml:"node_frame_bytes"`
+	ProducerRecords int           `yaml:"producer_records"`
+	ProducerBytes   Size          `yaml:"producer_bytes"`
+}
+
+// Log says what the node tells of itself.
+type Log struct {
+	Level  string `yaml:"level"`
+	Format string `yaml:"format"`
+}
+
+// Default returns the settings of a node that is told nothing. They are valid
+// but for the token key, which has no default.
+func Default() Config {
+	return Config{
+		Node:   "node-1",
+		Listen: "127.0.0.1:8080",
+		Admin:  "127.0.0.1:8081",
+		Kafka: Kafka{
+			Brokers:    []string{"127.0.0.1:9092"},
+			Namespace:  "godwit",
+			Generation: 1,
+			Partitions: 1024,
+		},
+		MapVersion: 1,
+		Token:      Token{Algorithm: auth.HS256},
+		Limits: Limits{
+			BodyBytes:       backplane.MaxBody,
+			QueueMessages:   256,
+			QueueBytes:      1 << 20,
+			InFlight:        256,
+			SendsPerSecond:  100,
+			SendsBurst:      200,
+			UpgradeTimeout:  10 * time.Second,
+			Heartbeat:       time.Minute,
+			Idle:            3 * time.Minute,
+			NodeFrameBytes:  256 << 20,
+			ProducerRecords: 20_000,
+			ProducerBytes:   64 << 20,
+		},
+		Log: Log{Level: "info", Format: "text"},
+	}
+}

@@ -1,0 +1,211 @@
+package config
+
+import (
+	"cmp"
+	"net"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/godwit-im/godwit/backplane"
+	"github.com/godwit-im/godwit/server/auth"
+)
+
+// Validate reports everything that is wrong with c, as an *Error. It reads no
+// file and opens no connection.
+func (c *Config) Validate() error {
+	var wrong findings
+	c.checkNode(&wrong)
+	c.checkAdmin(&wrong)
+	c.Kafka.check(&wrong)
+	c.checkMap(&wrong)
+	c.Token.check(&wrong)
+	c.Limits.check(&wrong)
+	between(&wrong, "loops", c.Loops, 0, maxThreads)
+	between(&wrong, "workers", c.Workers, 0, maxThreads)
+	oneOf(&wrong, "log.level", c.Log.Level, "debug", "info", "warn", "error")
+	oneOf(&wrong, "log.format", c.Log.Format, "text", "json")
+	return wrong.err()
+}
+
+// Names stand in topics, metrics and logs, so they are kept to what Kafka allows in
+// a topic's name.
+var plainName = regexp.MustCompile(`^[a-zA-Z0-9._-]+$`)
+
+func checkName(wrong *findings, key, name string, longest int) {
+	if !plainName.MatchString(name) || len(name) > longest {
+		wrong.add(key, name, `must be 1 to %d of the characters a-z, A-Z, 0-9, ".", "_" and "-"`, longest)
+	}
+}
+
+func (c *Config) checkNode(wrong *findings) {
+	checkName(wrong, "node", c.Node, maxNodeName)
+	host, port, ok := checkAddress(wrong, "listen", c.Listen, true)
+	switch {
+	case c.Advertise != "":
+		checkURL(wrong, "advertise", c.Advertise)
+	case ok && everyAddress(host):
+		wrong.add("advertise", "", "must be the URL that clients reach this node by, such as %q, because listen is %q: all addresses of this machine",
+			"ws://chat.example.org:"+port, c.Listen)
+	}
+}
+
+func (c *Config) checkAdmin(wrong *findings) {
+	host, port, ok := checkAddress(wrong, "admin", c.Admin, true)
+	if !ok {
+		return
+	}
+	if !loopback(host) && c.AdminTokenFile == "" {
+		wrong.add("admin_token_file", "", "must name a file with a token, because admin is %q, which is not a loopback address", c.Admin)
+	}
+	if c.Admin == c.Listen && port != "0" {
+		wrong.add("admin", c.Admin, "must differ from listen, which is %q", c.Listen)
+	}
+}
+
+func (k *Kafka) check(wrong *findings) {
+	if len(k.Brokers) == 0 {
+		wrong.add("kafka.brokers", "", "must name at least one broker (host:port)")
+	}
+	for _, b := range k.Brokers {
+		checkAddress(wrong, "kafka.brokers", b, false)
+	}
+	checkName(wrong, "kafka.namespace", k.Namespace, maxNamespace)
+	if k.Generation == 0 {
+		wrong.add("kafka.generation", k.Generation, "must be 1 or above")
+	}
+	between(wrong, "kafka.partitions", k.Partitions, 1, backplane.MaxPartitions)
+}
+
+// checkMap checks who owns what.
+func (c *Config) checkMap(wrong *findings) {
+	if c.MapVersion == 0 {
+		wrong.add("map_version", c.MapVersion, "must be 1 or above")
+	}
+	before := len(*wrong)
+	for i, p := range c.Map {
+		key := mapKey + "[" + strconv.Itoa(i) + "]"
+		checkName(wrong, key+".node", p.Node, maxNodeName)
+		checkURL(wrong, key+".url", p.URL)
+	}
+	if own := c.ownPeer(); own != nil {
+		if c.Advertise != own.URL {
+			wrong.add("advertise", redacted(c.Advertise), "must be left out or agree with the map, where the url of node %q is %q", own.Node, redacted(own.URL))
+		}
+		if !slices.Equal(c.Partitions, own.Partitions) {
+			wrong.add("partitions", c.Partitions, "must be left out or agree with the map, where the partitions of node %q are %q", own.Node, own.Partitions)
+		}
+	}
+	if n := c.Kafka.Partitions; len(*wrong) > before || n < 1 || n > backplane.MaxPartitions {
+		return // what follows would only be consequences
+	}
+	_, err := c.Placement()
+	for _, err := range flatten(err) {
+		wrong.add("partitions", c.Partitions, "%v (kafka.partitions is %d, and map has %d nodes)", err, c.Kafka.Partitions, len(c.Map))
+	}
+}
+
+// flatten returns the errors that err joins.
+func flatten(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var errs []error
+		for _, e := range joined.Unwrap() {
+			errs = append(errs, flatten(e)...)
+		}
+		return errs
+	}
+	if err == nil {
+		return nil
+	}
+	return []error{err}
+}
+
+func (t *Token) check(wrong *findings) {
+	var names []string
+	for _, a := range auth.Algorithms() {
+		names = append(names, string(a))
+	}
+	oneOf(wrong, "token.algorithm", string(t.Algorithm), names...)
+	if t.KeyFile == "" {
+		wrong.add("token.key_file", "", "must name the file with the key that tokens are verified with")
+	}
+}
+
+func (l *Limits) check(wrong *findings) {
+	between(wrong, "limits.connections", l.Connections, 0, maxConnections)
+	between(wrong, "limits.body_bytes", l.BodyBytes, 1, backplane.MaxBody)
+	between(wrong, "limits.queue_messages", l.QueueMessages, 1, maxQueueMessages)
+	between(wrong, "limits.queue_bytes", l.QueueBytes, 1, maxBytes)
+	between(wrong, "limits.in_flight", l.InFlight, 1, maxInFlight)
+	between(wrong, "limits.sends_per_second", l.SendsPerSecond, 0, maxSends)
+	between(wrong, "limits.sends_burst", l.SendsBurst, 1, maxSends)
+	between(wrong, "limits.upgrade_timeout", l.UpgradeTimeout, minUpgrade, maxUpgrade)
+	between(wrong, "limits.heartbeat", l.Heartbeat, minHeartbeat, maxHeartbeat)
+	between(wrong, "limits.idle", l.Idle, minHeartbeat, maxIdle)
+	between(wrong, "limits.node_frame_bytes", l.NodeFrameBytes, 1, maxBytes)
+	between(wrong, "limits.producer_records", l.ProducerRecords, maxSendRecords, maxRecords)
+	between(wrong, "limits.producer_bytes", l.ProducerBytes, 1, maxBytes)
+
+	if least := jsonInflation*l.BodyBytes + frameOverhead; l.QueueBytes < least {
+		wrong.add("limits.queue_bytes", l.QueueBytes, "must be at least %v, because limits.body_bytes is %v: one message of that size may need so much in JSON", least, l.BodyBytes)
+	}
+	if l.NodeFrameBytes < l.QueueBytes {
+		wrong.add("limits.node_frame_bytes", l.NodeFrameBytes, "must be at least limits.queue_bytes, which is %v: one connection's queue must fit", l.QueueBytes)
+	}
+	if least := maxSendRecords * (l.BodyBytes + recordOverhead); l.ProducerBytes < least {
+		wrong.add("limits.producer_bytes", l.ProducerBytes, "must be at least %v, because limits.body_bytes is %v: one send may become %d records", least, l.BodyBytes, maxSendRecords)
+	}
+	if l.SendsBurst < l.SendsPerSecond {
+		wrong.add("limits.sends_burst", l.SendsBurst, "must be at least limits.sends_per_second, which is %d", l.SendsPerSecond)
+	}
+	if l.Idle <= l.Heartbeat {
+		wrong.add("limits.idle", l.Idle, "must be longer than limits.heartbeat, which is %v", l.Heartbeat)
+	}
+}
+
+func between[T cmp.Ordered](wrong *findings, key string, value, least, most T) {
+	if value < least || value > most {
+		wrong.add(key, value, "must be %v to %v", least, most)
+	}
+}
+
+func oneOf(wrong *findings, key, value string, allowed ...string) {
+	if !slices.Contains(allowed, value) {
+		wrong.add(key, value, "must be one of %s", strings.Join(allowed, ", "))
+	}
+}
+
+// checkAddress checks host:port. A listener may leave out the host, and may have
+// port 0, for one that the system chooses.
+func checkAddress(wrong *findings, key, address string, listener bool) (host, port string, ok bool) {
+	host, port, err := net.SplitHostPort(address)
+	n, numErr := strconv.ParseUint(port, 10, 16)
+	if err != nil || numErr != nil || !listener && (host == "" || n == 0) {
+		wrong.add(key, address, `must be host:port, such as "127.0.0.1:8080"`)
+		return "", "", false
+	}
+	return host, port, true
+}
+
+func checkURL(wrong *findings, key, text string) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Scheme != "ws" && u.Scheme != "wss" || u.Hostname() == "":
+		wrong.add(key, redacted(text), `must be a ws or wss URL, such as "ws://chat.example.org:8080%s"`, ConnectPath)
+	case u.User != nil:
+		wrong.add(key, redacted(text), "must hold no user and no password: it is shown to every client")
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		wrong.add(key, text, `must end with its path: clients add parameters of their own after a "?"`)
+	}
+}
+
+// redacted returns the text of a URL without a password that it may hold.
+func redacted(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return "(not a URL)"
+	}
+	return u.Redacted()
+}

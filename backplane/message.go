@@ -178,3 +178,24 @@ func ParseMessageID(b []byte) (MessageID, error) {
 	}
 	return MessageID(b[2:18]), nil
 }
+
+// CutBody splits an encoded Message around its body field: before and after
+// together are the message without its body. Fields that this version does not
+// know stay. Bytes that are not an encoded Message come back whole in before.
+func CutBody(value []byte) (before, after []byte) {
+	for at := 0; at < len(value); {
+		num, typ, n := protowire.ConsumeTag(value[at:])
+		if n < 0 {
+			break
+		}
+		m := protowire.ConsumeFieldValue(num, typ, value[at+n:])
+		if m < 0 {
+			break
+		}
+		if num == fieldBody && typ == protowire.BytesType {
+			return value[:at], value[at+n+m:]
+		}
+		at += n + m
+	}
+	return value, nil
+}

@@ -1,0 +1,43 @@
+package codec
+
+import "github.com/godwit-im/godwit/backplane"
+
+// Limits are what a Decoder allows in a send. They may be lower than, and never
+// exceed, the constants of package backplane.
+type Limits struct {
+	Body       int // the longest body in bytes, at most backplane.MaxBody
+	Recipients int // the most recipients, at most backplane.MaxRecipients
+}
+
+// DefaultLimits are the limits of the protocol itself.
+var DefaultLimits = Limits{Body: backplane.MaxBody, Recipients: backplane.MaxRecipients}
+
+const (
+	// jsonExpansion is by how much JSON can lengthen a byte of text: a control
+	// character takes six bytes, as in \u0001.
+	jsonExpansion = 6
+
+	// frameOverhead is what the names, tags, lengths and punctuation of a send take
+	// beside its values, with room for white space between the members.
+	frameOverhead = 512
+
+	// recipientOverhead is the same for each recipient.
+	recipientOverhead = 8
+
+	// maxDetail bounds Error.Detail in bytes: it is for people, and part of it may
+	// come from the frame.
+	maxDetail = 120
+)
+
+// MaxFrame returns a size in bytes that no valid client frame exceeds, except one
+// with more white space than anybody needs: the limit to set for the WebSocket
+// messages of clients.
+func (l *Limits) MaxFrame(enc Encoding) int {
+	values := l.Body + backplane.MaxClientID + l.Recipients*backplane.MaxUserID
+	if enc == JSON {
+		values *= jsonExpansion
+	}
+	// A refresh carries a token instead, which is far shorter than the least send
+	// that this allows.
+	return values + l.Recipients*recipientOverhead + frameOverhead
+}

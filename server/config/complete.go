@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/url"
 	"slices"
+	"strconv"
 
 	"github.com/godwit-im/godwit/server/placement"
 )
@@ -36,7 +37,7 @@ func (c *Config) complete() {
 		c.Partitions = placement.All(c.Kafka.Partitions)
 	}
 	if c.Advertise == "" {
-		if host, port, err := net.SplitHostPort(c.Listen); err == nil && !everyAddress(host) && port != "0" {
+		if host, port, ok := splitAddress(c.Listen); ok && !everyAddress(host) && port != 0 {
 			c.Advertise = ConnectURL(c.Listen)
 		}
 	}
@@ -61,6 +62,16 @@ func withPath(text string) string {
 	}
 	u.Path = ConnectPath
 	return u.String()
+}
+
+// splitAddress splits host:port, where the port is a number.
+func splitAddress(address string) (host string, port uint16, ok bool) {
+	host, text, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", 0, false
+	}
+	n, err := strconv.ParseUint(text, 10, 16)
+	return host, uint16(n), err == nil
 }
 
 // everyAddress reports whether a listener on host takes all addresses of the

@@ -2,7 +2,6 @@ package config
 
 import (
 	"cmp"
-	"net"
 	"net/url"
 	"regexp"
 	"slices"
@@ -48,7 +47,7 @@ func (c *Config) checkNode(wrong *findings) {
 		checkURL(wrong, "advertise", c.Advertise)
 	case ok && everyAddress(host):
 		wrong.add("advertise", "", "must be the URL that clients reach this node by, such as %q, because listen is %q: all addresses of this machine",
-			"ws://chat.example.org:"+port, c.Listen)
+			ConnectURL("chat.example.org:"+strconv.Itoa(int(port))), c.Listen)
 	}
 }
 
@@ -60,7 +59,7 @@ func (c *Config) checkAdmin(wrong *findings) {
 	if !loopback(host) && c.AdminTokenFile == "" {
 		wrong.add("admin_token_file", "", "must name a file with a token, because admin is %q, which is not a loopback address", c.Admin)
 	}
-	if c.Admin == c.Listen && port != "0" {
+	if c.Admin == c.Listen && port != 0 {
 		wrong.add("admin", c.Admin, "must differ from listen, which is %q", c.Listen)
 	}
 }
@@ -179,12 +178,11 @@ func oneOf(wrong *findings, key, value string, allowed ...string) {
 
 // checkAddress checks host:port. A listener may leave out the host, and may have
 // port 0, for one that the system chooses.
-func checkAddress(wrong *findings, key, address string, listener bool) (host, port string, ok bool) {
-	host, port, err := net.SplitHostPort(address)
-	n, numErr := strconv.ParseUint(port, 10, 16)
-	if err != nil || numErr != nil || !listener && (host == "" || n == 0) {
+func checkAddress(wrong *findings, key, address string, listener bool) (host string, port uint16, ok bool) {
+	host, port, ok = splitAddress(address)
+	if !ok || !listener && (host == "" || port == 0) {
 		wrong.add(key, address, `must be host:port, such as "127.0.0.1:8080"`)
-		return "", "", false
+		return "", 0, false
 	}
 	return host, port, true
 }

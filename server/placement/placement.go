@@ -37,14 +37,14 @@ type OverlapError struct {
 }
 
 func (e *OverlapError) Error() string {
-	return fmt.Sprintf("partitions %s belong to both %q and %q: every partition has exactly one owner", e.Partitions, e.A, e.B)
+	return fmt.Sprintf("both %q and %q own partitions %s: every partition has exactly one owner", e.A, e.B, e.Partitions)
 }
 
 // UnownedError is the error for partitions that no node owns.
 type UnownedError struct{ Partitions Ranges }
 
 func (e *UnownedError) Error() string {
-	return fmt.Sprintf("partitions %s belong to no node: every partition has exactly one owner", e.Partitions)
+	return fmt.Sprintf("no node owns partitions %s: every partition has exactly one owner", e.Partitions)
 }
 
 // OutsideError is the error for partitions that do not exist.
@@ -55,7 +55,7 @@ type OutsideError struct {
 }
 
 func (e *OutsideError) Error() string {
-	return fmt.Sprintf("partitions %s of %q do not exist: with %d partitions the last one is %d", e.Partitions, e.Node, e.N, e.N-1)
+	return fmt.Sprintf("%q owns partitions %s: with %d partitions the last one is %d", e.Node, e.Partitions, e.N, e.N-1)
 }
 
 // NodesError is the error for a list of nodes that names one twice, or none,

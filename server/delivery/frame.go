@@ -1,0 +1,113 @@
+package delivery
+
+import (
+	"sync"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/valyala/bytebufferpool"
+
+	"github.com/godwit-im/godwit/backplane"
+	"github.com/godwit-im/godwit/codec"
+)
+
+// Frame is one piece of output that connections share: the part of a delivery
+// that is the same for all of them, in one or several variants. It is immutable
+// once made, and reference-counted: its bytes go back to their pool with the
+// last Release.
+type Frame struct {
+	refs   atomic.Int32
+	memory *Memory
+	buf    *bytebufferpool.ByteBuffer
+	end    [variants]uint32 // variant i is buf.B[end[i-1]:end[i]]; empty if it was not made
+
+	// Position is the record's, and Time its log time.
+	Position backplane.Position
+	Time     int64
+	// Session is the id of the session that sent the message, 0 for none.
+	Session uint64
+}
+
+// Variant is one form of a frame: an encoding, and for each encoding the message
+// with its body, or without (for the session that sent it and has the body).
+type Variant uint8
+
+const variants = 4
+
+// VariantOf returns the variant for an encoding.
+func VariantOf(e codec.Encoding, body bool) Variant {
+	v := Variant(e)
+	if !body {
+		v += 2
+	}
+	return v
+}
+
+var frames = sync.Pool{New: func() any { return new(Frame) }}
+
+// newFrame returns an empty frame with one reference.
+func newFrame(m *Memory) *Frame {
+	f := frames.Get().(*Frame)
+	f.memory = m
+	f.buf = bytebufferpool.Get()
+	f.refs.Store(1)
+	return f
+}
+
+// seal accounts for the frame's bytes; nothing is written to it afterwards.
+func (f *Frame) seal() *Frame {
+	f.memory.used.Add(f.size())
+	return f
+}
+
+func (f *Frame) size() int64 { return int64(cap(f.buf.B)) + int64(unsafe.Sizeof(*f)) }
+
+// Raw returns a frame with one reference that holds finished bytes, whatever
+// they are, as its only variant. fill appends them. It is for output of a
+// single connection: acks, errors, a close.
+func Raw(m *Memory, fill func(dst []byte) []byte) *Frame {
+	f := newFrame(m)
+	f.buf.B = fill(f.buf.B)
+	for i := range f.end {
+		f.end[i] = uint32(len(f.buf.B))
+	}
+	return f.seal()
+}
+
+// Bytes returns a variant; nobody may write to it. It is valid while the caller
+// holds a reference.
+func (f *Frame) Bytes(v Variant) []byte {
+	var start uint32
+	if v > 0 {
+		start = f.end[v-1]
+	}
+	return f.buf.B[start:f.end[v]]
+}
+
+// Retain adds n references.
+func (f *Frame) Retain(n int) { f.refs.Add(int32(n)) }
+
+// Release gives one reference back. The caller must not touch the frame after it.
+func (f *Frame) Release() {
+	switch n := f.refs.Add(-1); {
+	case n > 0:
+		return
+	case n < 0:
+		panic("delivery: a frame was released more often than it was retained")
+	}
+	f.memory.used.Add(-f.size())
+	bytebufferpool.Put(f.buf)
+	f.memory, f.buf, f.Session = nil, nil, 0
+	frames.Put(f)
+}
+
+// make appends the wanted variants of a record's message to an empty frame.
+func (f *Frame) make(r *backplane.Record, m *backplane.Message, want [variants]bool) {
+	f.Position, f.Time, f.Session = r.Position, r.Time, r.Session
+	for v := range Variant(variants) {
+		if want[v] {
+			f.buf.B = codec.AppendDeliverTail(f.buf.B, codec.Encoding(v&1), r.Position, r.Time, m, r.Value, v < 2)
+		}
+		f.end[v] = uint32(len(f.buf.B))
+	}
+}

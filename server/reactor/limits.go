@@ -1,0 +1,30 @@
+package reactor
+
+import "time"
+
+const (
+	// mailboxEntries and mailboxBytes bound a loop's mailbox. It has to hold what
+	// the dispatch workers produce while the loop makes one pass; more would only be
+	// lag that is kept in memory rather than in the log.
+	mailboxEntries = 4096
+	mailboxBytes   = 16 << 20
+
+	// putsPerPass is how many messages a loop puts on outboxes before it writes,
+	// and reads get their turn.
+	putsPerPass = 4096
+
+	// flushBytes is how much a loop writes to one connection in one pass. Who has
+	// more waits for the next pass, after everybody else.
+	flushBytes = 64 << 10
+
+	// tick is how often deadlines are looked at. They are kept in whole seconds.
+	tick = time.Second
+
+	// readBuffer is gnet's buffer for reading, one for each loop.
+	readBuffer = 64 << 10
+
+	// reservedFiles is how many descriptors are left for all else than clients: the
+	// log's connections, stores, listeners, profiles. gnet ends the whole engine
+	// when accept fails for want of a descriptor, so it must not come to that.
+	reservedFiles = 256
+)

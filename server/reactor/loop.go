@@ -1,0 +1,247 @@
+package reactor
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/panjf2000/gnet/v2"
+
+	"github.com/godwit-im/godwit/registry"
+	"github.com/godwit-im/godwit/registry/ring"
+	"github.com/godwit-im/godwit/server/delivery"
+	"github.com/godwit-im/godwit/server/session"
+)
+
+// loop is one event loop and everything that it owns.
+type loop struct {
+	// Static after construction.
+	index   int
+	engine  gnet.EventLoop
+	poller  *poller
+	mailbox *ring.Mailbox[delivery.Entry]
+	answers *ring.Mailbox[*session.Answer]
+
+	// The doorbell: set by whoever rings first, cleared by the pass before it takes
+	// anything.
+	rung atomic.Bool
+
+	// Guarded: left by other goroutines for the next pass.
+	mu struct {
+		sync.Mutex
+		writable []registry.Handle
+		commands []func()
+	}
+
+	// Owned by the loop.
+	shared *session.Loop
+	conns  slots
+	wheel  wheel
+	dirty  []*conn // with output, each once
+	spare  []*conn // the array of the dirty list before
+	entry  delivery.Entry
+	next   int // the first handle of entry that has not had its turn
+	taken  []registry.Handle
+	out    []byte // what is being written
+}
+
+func newLoop(index int, engine gnet.EventLoop, p *poller, c *session.Config, d *session.Deps) *loop {
+	l := &loop{
+		index: index, engine: engine, poller: p,
+		mailbox: ring.NewMailbox[delivery.Entry](mailboxEntries, mailboxBytes),
+		answers: ring.NewMailbox[*session.Answer](c.Answers, int64(c.Answers)+1),
+	}
+	l.conns.loop = index
+	l.shared = session.NewLoop(c, d, l)
+	l.tell()
+	l.wheel.now = uint32(l.shared.Now / 1000)
+	return l
+}
+
+// ring has the loop make a pass. Any goroutine may call it.
+func (l *loop) ring() {
+	if l.rung.CompareAndSwap(false, true) {
+		// The error says that the engine is shutting down.
+		_ = l.engine.Execute(context.Background(), l)
+	}
+}
+
+// Answer takes an answer to the loop; see session.Lane. Any goroutine may call it.
+func (l *loop) Answer(a *session.Answer) {
+	if !l.answers.TryPush(a, 1) {
+		panic("reactor: an answer without a credit")
+	}
+	l.ring()
+}
+
+// writable notes that a socket became writable. The poller calls it.
+func (l *loop) writable(h registry.Handle) {
+	l.mu.Lock()
+	l.mu.writable = append(l.mu.writable, h)
+	l.mu.Unlock()
+}
+
+func (l *loop) ringIfWritable() {
+	l.mu.Lock()
+	some := len(l.mu.writable) > 0
+	l.mu.Unlock()
+	if some {
+		l.ring()
+	}
+}
+
+// do has the loop run f in its next pass. Any goroutine may call it.
+func (l *loop) do(f func()) {
+	l.mu.Lock()
+	l.mu.commands = append(l.mu.commands, f)
+	l.mu.Unlock()
+	l.ring()
+}
+
+// tell sets the time of the pass.
+func (l *loop) tell() { l.shared.Now = time.Now().UnixMilli() }
+
+// Run is a pass. gnet calls it on the loop.
+func (l *loop) Run(context.Context) error {
+	// Before anything is taken: what is left after this rings again.
+	l.rung.Store(false)
+	l.tell()
+	l.takeLeft()
+	l.takeAnswers()
+	more := l.takeEntries()
+	l.wheel.advance(uint32(l.shared.Now/1000), l.expire)
+	if l.flushDirty() || more {
+		l.poller.again(l)
+	}
+	return nil
+}
+
+// takeLeft takes what other goroutines have left: commands and writable sockets.
+func (l *loop) takeLeft() {
+	l.mu.Lock()
+	commands := l.mu.commands
+	l.mu.commands = nil
+	l.taken, l.mu.writable = l.mu.writable, l.taken[:0]
+	l.mu.Unlock()
+	for _, f := range commands {
+		f()
+	}
+	for _, h := range l.taken {
+		if c := l.conns.get(h); c != nil {
+			c.armed = false
+			l.markDirty(c)
+		}
+	}
+}
+
+func (l *loop) takeAnswers() {
+	// Not more than there are now: those who answer must not keep the loop here.
+	for range l.answers.Len() {
+		a, ok := l.answers.Pop()
+		if !ok {
+			return
+		}
+		c := l.conns.get(a.Handle)
+		if c == nil {
+			l.shared.Take(a, nil)
+			continue
+		}
+		l.shared.Take(a, &c.session)
+		l.touched(c)
+	}
+}
+
+// takeEntries puts messages on outboxes, as far as the budget of a pass goes. It
+// reports whether something is left.
+func (l *loop) takeEntries() (more bool) {
+	for budget := putsPerPass; budget > 0; {
+		if l.entry.Targets == nil {
+			e, ok := l.mailbox.Pop()
+			if !ok {
+				return false
+			}
+			l.entry, l.next = e, 0
+		}
+		t := l.entry.Targets
+		if t.Positions != nil {
+			l.shared.Tell(t.Positions)
+			budget--
+		}
+		for ; l.next < len(t.Handles) && budget > 0; l.next++ {
+			l.deliver(t.Handles[l.next], l.next < t.Self)
+			budget--
+		}
+		if l.next == len(t.Handles) {
+			l.entry.Done()
+			l.entry = delivery.Entry{}
+		}
+	}
+	return l.entry.Targets != nil || l.mailbox.Len() > 0
+}
+
+func (l *loop) deliver(h registry.Handle, self bool) {
+	c := l.conns.get(h)
+	if c == nil {
+		l.shared.Counters.Dropped(session.DropGone)
+		return
+	}
+	c.session.Deliver(l.shared, l.entry.Frame, self)
+	l.markDirty(c)
+}
+
+// expire is called for a connection whose deadline may have come.
+func (l *loop) expire(slot int) {
+	c := l.conns.at(slot)
+	if c == nil {
+		return
+	}
+	if !c.session.Expire(l.shared) {
+		l.close(c)
+		return
+	}
+	l.touched(c)
+	l.wheel.set(slot, c.session.Deadline(l.shared))
+}
+
+// touched is called after a session was given something: it may have output, and
+// an earlier deadline.
+func (l *loop) touched(c *conn) {
+	if d := c.session.Deadline(l.shared); d < l.wheel.at(c.slot) {
+		l.wheel.set(c.slot, d)
+	}
+	l.markDirty(c)
+}
+
+func (l *loop) markDirty(c *conn) {
+	if !c.dirty {
+		c.dirty = true
+		l.dirty = append(l.dirty, c)
+	}
+}
+
+// flushDirty writes once to each connection that has output. It reports whether
+// some have more that the kernel would take.
+func (l *loop) flushDirty() (more bool) {
+	list := l.dirty
+	l.dirty = l.spare[:0]
+	for i, c := range list {
+		list[i] = nil
+		c.dirty = false
+		if !c.open {
+			continue
+		}
+		switch l.flush(c) {
+		case flushEnd:
+			l.close(c)
+		case flushMore:
+			l.markDirty(c)
+			more = true
+		}
+	}
+	l.spare = list[:0]
+	return more
+}
+
+// close closes a connection; gnet calls OnClose before it returns.
+func (l *loop) close(c *conn) { _ = l.engine.Close(c.gnet) }

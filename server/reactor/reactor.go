@@ -1,0 +1,307 @@
+package reactor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/panjf2000/gnet/v2"
+	"golang.org/x/sys/unix"
+
+	"github.com/godwit-im/godwit/registry"
+	"github.com/godwit-im/godwit/server/delivery"
+	"github.com/godwit-im/godwit/server/session"
+)
+
+// Config is what a Reactor is told. It is immutable.
+type Config struct {
+	// Listen is the address of the public port; port 0 takes a free one.
+	Listen string
+	// Loops is the number of event loops, 0 for as many as GOMAXPROCS.
+	Loops int
+	// Connections is the most connections at once. It is lowered to what the limit
+	// of open files allows.
+	Connections int
+	Session     session.Config
+	Log         *slog.Logger
+}
+
+// Reactor accepts connections and runs their sessions.
+type Reactor struct {
+	gnet.BuiltinEventEngine
+
+	// Static after Start.
+	config Config
+	deps   *session.Deps
+	addr   *net.TCPAddr
+	engine gnet.Engine
+	poller *poller
+	cap    int64
+
+	booted   chan struct{}
+	ended    chan struct{} // closed when gnet has ended
+	err      error         // why, valid then
+	stopping chan struct{} // closed when entries are no longer taken
+
+	// Loops come into being with their first connection: gnet shows its loops only
+	// then.
+	mu struct {
+		sync.Mutex
+		byEngine map[gnet.EventLoop]*loop
+	}
+	loops atomic.Pointer[[]*loop]
+
+	open     atomic.Int64
+	full     atomic.Uint64 // connections refused because of the cap
+	accepted atomic.Uint64
+}
+
+// New returns a reactor that is not yet listening. The dependencies may be completed
+// until Start is called.
+func New(c Config, d *session.Deps) *Reactor {
+	if c.Loops == 0 {
+		c.Loops = runtime.GOMAXPROCS(0)
+	}
+	r := &Reactor{
+		config: c, deps: d,
+		booted: make(chan struct{}), ended: make(chan struct{}), stopping: make(chan struct{}),
+	}
+	r.mu.byEngine = make(map[gnet.EventLoop]*loop)
+	r.loops.Store(new([]*loop))
+	return r
+}
+
+// Start listens, and returns when connections are accepted.
+func (r *Reactor) Start() error {
+	if r.config.Loops > registry.MaxLoops {
+		return fmt.Errorf("reactor: %d loops: there may be at most %d", r.config.Loops, registry.MaxLoops)
+	}
+	if err := r.setCap(); err != nil {
+		return err
+	}
+	if err := r.probe(); err != nil {
+		return err
+	}
+	var err error
+	if r.poller, err = newPoller(func() []*loop { return *r.loops.Load() }); err != nil {
+		return err
+	}
+	go r.run()
+	select {
+	case <-r.booted:
+		return nil
+	case <-r.ended:
+		r.poller.stop()
+		return r.err
+	}
+}
+
+// setCap lowers the number of connections to what the limit of open files allows.
+func (r *Reactor) setCap() error {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return fmt.Errorf("reactor: limit of open files: %w", err)
+	}
+	room := int64(min(limit.Cur, 1<<40)) - reservedFiles
+	if room < 1 {
+		return fmt.Errorf("reactor: the limit of open files is %d, and %d are kept for other use than connections", limit.Cur, reservedFiles)
+	}
+	r.cap = min(int64(r.config.Connections), room)
+	if r.cap < int64(r.config.Connections) {
+		r.config.Log.Warn("the limit of open files allows fewer connections than the setting", "connections", r.cap, "setting", r.config.Connections, "open_files", limit.Cur)
+	}
+	return nil
+}
+
+// probe takes the address for a moment, without sharing. gnet's listeners share
+// theirs among the loops, and the kernel would let them share it with another server
+// of the same user, too: half of the clients would be there. It also chooses the
+// port where none was given.
+func (r *Reactor) probe() error {
+	ln, err := net.Listen("tcp", r.config.Listen)
+	if err != nil {
+		return fmt.Errorf("reactor: %w", err)
+	}
+	r.addr = ln.Addr().(*net.TCPAddr)
+	return ln.Close()
+}
+
+func (r *Reactor) run() {
+	defer close(r.ended)
+	r.err = gnet.Run(r, "tcp://"+r.addr.String(),
+		gnet.WithNumEventLoop(r.config.Loops),
+		gnet.WithReusePort(true),
+		gnet.WithReuseAddr(true),
+		gnet.WithReadBufferCap(readBuffer),
+		gnet.WithTCPKeepAlive(time.Minute),
+		gnet.WithLogger(logger{r.config.Log}),
+	)
+	select {
+	case <-r.stopping:
+	default:
+		// gnet ends with a nil error when accept fails, for one.
+		r.err = errors.Join(errors.New("reactor: the event engine ended by itself"), r.err)
+	}
+}
+
+// Addr returns the address of the public port, valid after Start.
+func (r *Reactor) Addr() *net.TCPAddr { return r.addr }
+
+// Ended is closed when the reactor has ended: after Stop, or by itself, which is a
+// failure; see Err.
+func (r *Reactor) Ended() <-chan struct{} { return r.ended }
+
+// Err returns why the reactor ended by itself, nil if it did not. It is valid when
+// Ended is closed.
+func (r *Reactor) Err() error { return r.err }
+
+// Deliver puts an entry into a loop's mailbox and waits while there is no room;
+// see delivery.Loops.
+func (r *Reactor) Deliver(index int, e delivery.Entry, weight int64) {
+	l := (*r.loops.Load())[index]
+	if !l.mailbox.Push(e, weight, r.stopping) {
+		e.Done()
+		return
+	}
+	l.ring()
+}
+
+// Len returns how many loops have had a connection.
+func (r *Reactor) Len() int { return len(*r.loops.Load()) }
+
+// OnBoot is called by gnet.
+func (r *Reactor) OnBoot(engine gnet.Engine) gnet.Action {
+	r.engine = engine
+	close(r.booted)
+	return gnet.None
+}
+
+// OnOpen is called by gnet on the loop of a new connection.
+func (r *Reactor) OnOpen(g gnet.Conn) ([]byte, gnet.Action) {
+	r.accepted.Add(1)
+	if r.open.Add(1) > r.cap {
+		r.full.Add(1)
+		return nil, gnet.Close
+	}
+	l := r.loopOf(g.EventLoop())
+	c := l.conns.take()
+	if c == nil {
+		r.full.Add(1)
+		return nil, gnet.Close
+	}
+	c.gnet, c.fd = g, g.Fd()
+	l.tell()
+	c.session.Open(l.shared, l.conns.handle(c))
+	l.wheel.set(c.slot, c.session.Deadline(l.shared))
+	g.SetContext(c)
+	return nil, gnet.None
+}
+
+// loopOf returns our loop for one of gnet's, on which it is called.
+func (r *Reactor) loopOf(engine gnet.EventLoop) *loop {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if l := r.mu.byEngine[engine]; l != nil {
+		return l
+	}
+	loops := *r.loops.Load()
+	l := newLoop(len(loops), engine, r.poller, &r.config.Session, r.deps)
+	r.mu.byEngine[engine] = l
+	grown := append(loops[:len(loops):len(loops)], l)
+	r.loops.Store(&grown)
+	return l
+}
+
+// OnTraffic is called by gnet on the loop of a connection that sent something.
+func (r *Reactor) OnTraffic(g gnet.Conn) gnet.Action {
+	buf, _ := g.Next(-1) // takes everything; an unread byte would cost gnet a buffer
+	c, ok := g.Context().(*conn)
+	if !ok {
+		return gnet.Close
+	}
+	l := (*r.loops.Load())[c.session.Handle().Loop()]
+	l.tell()
+	c.session.Receive(l.shared, buf)
+	if d := c.session.Deadline(l.shared); d < l.wheel.at(c.slot) {
+		l.wheel.set(c.slot, d)
+	}
+	switch l.flush(c) {
+	case flushEnd:
+		return gnet.Close
+	case flushMore:
+		l.markDirty(c)
+		l.poller.again(l)
+	}
+	return gnet.None
+}
+
+// OnClose is called by gnet on the loop of a connection that is about to be closed.
+func (r *Reactor) OnClose(g gnet.Conn, _ error) gnet.Action {
+	r.open.Add(-1)
+	c, ok := g.Context().(*conn)
+	if !ok {
+		return gnet.None
+	}
+	l := (*r.loops.Load())[c.session.Handle().Loop()]
+	l.tell()
+	// The client may have closed its sending side only, and still read.
+	l.flush(c)
+	c.session.Closed(l.shared)
+	l.wheel.clear(c.slot)
+	l.conns.give(c)
+	return gnet.None
+}
+
+// Drain tells every client that the node is going, lets sends on their way be
+// answered, and returns when all connections have ended or ctx is done. New
+// requests are refused from its beginning on.
+func (r *Reactor) Drain(ctx context.Context) error {
+	poll := time.NewTicker(10 * time.Millisecond)
+	defer poll.Stop()
+	told := 0
+	for {
+		// A loop may come into being while we wait.
+		for _, l := range (*r.loops.Load())[told:] {
+			l.do(l.drain)
+			told++
+		}
+		if r.open.Load() == 0 {
+			return nil
+		}
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			return fmt.Errorf("reactor: %d connections were cut off: %w", r.open.Load(), ctx.Err())
+		}
+	}
+}
+
+func (l *loop) drain() {
+	l.shared.Drain()
+	for slot := range l.conns.used {
+		if c := l.conns.at(slot); c != nil {
+			c.session.Drain(l.shared)
+			l.touched(c)
+		}
+	}
+}
+
+// Stop ends the reactor: what is connected is cut off. Dispatch workers that wait
+// in Deliver return.
+func (r *Reactor) Stop(ctx context.Context) error {
+	close(r.stopping)
+	err := r.engine.Stop(ctx)
+	select {
+	case <-r.ended:
+		r.poller.stop()
+	case <-ctx.Done():
+		err = errors.Join(err, ctx.Err())
+	}
+	return err
+}

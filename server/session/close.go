@@ -1,0 +1,83 @@
+package session
+
+import (
+	"net/http"
+
+	"github.com/godwit-im/godwit/backplane"
+	"github.com/godwit-im/godwit/codec"
+	"github.com/godwit-im/godwit/codec/ws"
+)
+
+// close says goodbye with a code: what is in the outbox goes first, then the
+// close frame, and then the client's close frame is awaited.
+func (s *Session) close(l *Loop, code codec.CloseCode, reason string) {
+	if s.state != stateOpen {
+		return
+	}
+	s.leave(l)
+	s.gap = nil
+	s.state = stateClosing
+	s.deadline = l.seconds() + secondsOf(closeTimeout)
+	s.push(l, raw(l, kindOther, func(dst []byte) []byte { return ws.AppendClose(dst, uint16(code), reason) }))
+	l.Counters.closed(code)
+}
+
+// closeFor is close with an error frame before it that says why in the terms of
+// the protocol.
+func (s *Session) closeFor(l *Loop, code backplane.Code, message string) {
+	if s.state != stateOpen {
+		return
+	}
+	s.push(l, s.frameEntry(l, kindOther, func(dst []byte) []byte {
+		return codec.AppendError(dst, s.encoding, &codec.ErrorFrame{Code: code, Message: message})
+	}))
+	s.close(l, codec.CloseFor(code), message)
+}
+
+// closeNormal answers a close frame without a code (RFC 6455, section 7.4.1).
+const closeNormal = 1000
+
+// fail is close for a client that broke the framing: nothing more of it can be
+// understood, so its close frame is not awaited (RFC 6455, section 7.1.7).
+func (s *Session) fail(l *Loop, code codec.CloseCode, reason string) {
+	s.close(l, code, reason)
+	s.ending(l, Linger)
+}
+
+// ending: the connection ends as soon as the outbox is empty.
+func (s *Session) ending(l *Loop, e End) {
+	s.state, s.end = stateEnding, e
+	s.deadline = l.seconds() + secondsOf(closeTimeout)
+}
+
+// peerClosed handles the client's close frame: it is answered with the same code,
+// unless it is the answer to ours.
+func (s *Session) peerClosed(l *Loop, code uint16) {
+	if s.state == stateOpen {
+		if code == ws.CloseNoStatus {
+			code = closeNormal
+		}
+		s.close(l, codec.CloseCode(code), "")
+	}
+	s.ending(l, Hangup)
+}
+
+// Drain closes the session for the node's shutdown: at once, or as soon as the
+// sends on their way to the log are answered. Who has not sent a whole request yet
+// is refused.
+func (s *Session) Drain(l *Loop) {
+	switch {
+	case s.state == stateRequest:
+		s.respond(l, RefusedDraining, http.StatusServiceUnavailable, "the node is stopping\n")
+		s.dropInput()
+	case s.state == stateOpen && !s.draining:
+		s.draining = true
+		if s.producing == 0 {
+			s.sayGoodbye(l)
+		}
+	}
+}
+
+func (s *Session) sayGoodbye(l *Loop) {
+	s.closeFor(l, backplane.CodeShutdown, "the node is stopping; connect again")
+}

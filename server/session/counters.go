@@ -1,0 +1,103 @@
+package session
+
+import (
+	"sync/atomic"
+
+	"github.com/godwit-im/godwit/backplane"
+	"github.com/godwit-im/godwit/codec"
+)
+
+// DropReason says why a message was not put on a connection that it was for.
+type DropReason uint8
+
+// The reasons. The first three are told to the client in a gap; the others lose
+// nothing that the client could have had.
+const (
+	notDropped DropReason = iota
+	DropOutboxFull
+	DropOutboxBytes
+	DropNodeMemory
+	DropClosing     // the connection was being closed
+	DropBeforeStart // it lay before the connection's start
+	DropGone        // the connection had gone when the loop came to it
+	dropReasons
+)
+
+// String returns the reason as it stands in a gap and in metrics.
+func (r DropReason) String() string {
+	return [dropReasons]string{"", string(codec.GapOutboxFull), string(codec.GapOutboxBytes), string(codec.GapNodeMemory),
+		"closing", "before_start", "gone"}[r]
+}
+
+// RefusalReason says why a request was refused.
+type RefusalReason uint8
+
+// The reasons.
+const (
+	notRefused       RefusalReason = iota
+	RefusedRequest                 // not a request that is understood here
+	RefusedUpgrade                 // not an upgrade
+	RefusedParameter               // a connect parameter is wrong
+	RefusedToken
+	RefusedNotOwner
+	RefusedNotReady
+	RefusedDraining
+	RefusedOverloaded
+	RefusedTimeout // the request was not complete in time
+	refusalReasons
+)
+
+// String returns the reason as it stands in metrics.
+func (r RefusalReason) String() string {
+	return [refusalReasons]string{"", "bad_request", "not_an_upgrade", "bad_parameter", "token", "not_owner", "not_ready",
+		"draining", "overloaded", "timeout"}[r]
+}
+
+// Counters count what happened on one loop. They are written by the loop and may
+// be read from any goroutine.
+//
+// For each pair of record and connection that a Dispatcher counts as a target,
+// one of Put and Drops counts one more.
+type Counters struct {
+	Sessions   atomic.Int64 // gauge: welcomed and not yet closed
+	Upgrades   atomic.Uint64
+	BadFrames  atomic.Uint64
+	Put        atomic.Uint64
+	Gaps       atomic.Uint64
+	Heartbeats atomic.Uint64
+	Idle       atomic.Uint64 // given up because the client was silent
+
+	Drops    [dropReasons]atomic.Uint64
+	Refusals [refusalReasons]atomic.Uint64
+	Acks     [3]atomic.Uint64 // by backplane.Status, from Stored on
+	Closes   [closeClasses]atomic.Uint64
+}
+
+// Dropped counts a message that was not put on a connection.
+func (c *Counters) Dropped(r DropReason) { c.Drops[r].Add(1) }
+
+// Refused counts a request that was refused.
+func (c *Counters) Refused(r RefusalReason) { c.Refusals[r].Add(1) }
+
+func (c *Counters) acked(s backplane.Status) { c.Acks[s-backplane.Stored].Add(1) }
+
+// closes is what is counted of close codes: those that the server chose. A code
+// that a client chose is counted as "client".
+var closes = [...]codec.CloseCode{
+	codec.CloseGoingAway, codec.CloseTooBig, codec.CloseInternal, codec.CloseRestart, codec.CloseTryAgainLater,
+	codec.CloseBadRequest, codec.CloseUnauthorized, codec.CloseForbidden, codec.ClosePolicy,
+	codec.CloseSlow, codec.CloseRate, codec.CloseTokenExpired, codec.CloseMoved, codec.CloseNotOwner,
+	codec.CloseCode(1002), codec.CloseCode(1007),
+}
+
+const closeClasses = len(closes) + 1
+
+func (c *Counters) closed(code codec.CloseCode) {
+	for i, known := range closes {
+		if known == code {
+			c.Closes[i].Add(1)
+			return
+		}
+	}
+	c.Closes[len(closes)].Add(1)
+}

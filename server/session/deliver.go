@@ -1,0 +1,120 @@
+package session
+
+import (
+	"github.com/godwit-im/godwit/codec"
+	"github.com/godwit-im/godwit/server/delivery"
+)
+
+// pendingGap is the range that a connection in overflow has lost so far.
+type pendingGap struct {
+	from, to uint64 // sequence numbers, both included
+	after    int64  // the last offset put before them
+	reason   DropReason
+}
+
+// Deliver gives the connection a message. self says that its user is the sender.
+// The session takes references of its own; it reports whether the message was
+// put into the outbox.
+func (s *Session) Deliver(l *Loop, f *delivery.Frame, self bool) bool {
+	offset := f.Position.Offset
+	switch {
+	case s.state != stateOpen:
+		l.Counters.Dropped(DropClosing)
+		return false
+	case offset <= s.watermark:
+		// It lay before the connection's start.
+		l.Counters.Dropped(DropBeforeStart)
+		return false
+	}
+	form := delivery.VariantOf(s.encoding, !self || f.Session != s.id)
+	size := len(f.Bytes(form))
+	s.seq++
+	before := s.watermark
+	s.watermark = offset
+	if s.gap != nil {
+		l.Counters.Dropped(s.gap.reason)
+		s.gap.to = s.seq
+		// Room may have come without a write: when the node is over budget no more.
+		s.tellGap(l)
+		return false
+	}
+	if reason := s.overflows(l, size); reason != notDropped {
+		l.Counters.Dropped(reason)
+		s.gap = &pendingGap{from: s.seq, to: s.seq, after: max(s.told, before), reason: reason}
+		s.tellGap(l)
+		return false
+	}
+	f.Retain(1)
+	s.push(l, entry{kind: kindDelivery, frame: f, seq: s.seq, form: form, self: self})
+	s.queued++
+	s.queuedBytes += uint32(size)
+	s.tellOffset(l, offset)
+	l.Counters.Put.Add(1)
+	return true
+}
+
+// overflows returns why a delivery of so many bytes has no room, if it has none. An
+// empty outbox has room for anything.
+func (s *Session) overflows(l *Loop, size int) DropReason {
+	switch c := l.config; {
+	case s.queued == 0:
+		return notDropped
+	case int(s.queued) >= c.QueueMessages:
+		return DropOutboxFull
+	case int(s.queuedBytes)+size > c.QueueBytes:
+		return DropOutboxBytes
+	case s.queued >= overBudgetQueue && l.deps.Memory.Over():
+		return DropNodeMemory
+	}
+	return notDropped
+}
+
+// tellGap ends an overflow when the outbox is half empty, so that a client that
+// reads slowly is not told of a gap for each message.
+func (s *Session) tellGap(l *Loop) {
+	g := s.gap
+	if g == nil || s.state != stateOpen || int(s.queued) > l.config.QueueMessages/2 || int(s.queuedBytes) > l.config.QueueBytes/2 ||
+		s.queued >= overBudgetQueue && l.deps.Memory.Over() {
+		return
+	}
+	s.gap = nil
+	s.push(l, s.frameEntry(l, kindGap, func(dst []byte) []byte {
+		return codec.AppendGap(dst, s.encoding, &codec.Gap{
+			FromSeq: g.from, ToSeq: g.to, Reason: codec.GapReason(g.reason.String()),
+			After:  s.cursor(l, g.after),
+			Before: s.cursor(l, s.watermark+1),
+		})
+	}))
+	s.queued++
+	s.tellOffset(l, s.watermark)
+	l.Counters.Gaps.Add(1)
+}
+
+// tellOffset notes that the client has been told a position.
+func (s *Session) tellOffset(l *Loop, offset int64) {
+	s.told, s.toldAt = offset, l.seconds()
+}
+
+// cursor returns the cursor of an offset.
+func (s *Session) cursor(l *Loop, offset int64) []byte {
+	p := l.deps.Tails.End(s.partition)
+	p.Offset = offset
+	return codec.AppendCursor(nil, p)
+}
+
+// heartbeat tells the client a newer cursor, if the loop knows one: that of what
+// has come out of the mailbox, never that of what is still in it. A connection in
+// overflow or with output waiting gets none.
+func (s *Session) heartbeat(l *Loop) {
+	s.toldAt = l.seconds() // or nothing newer is known, or the client is being told
+	reached := l.positions[s.partition]
+	if reached <= s.told || s.gap != nil || s.Pending() {
+		return
+	}
+	s.watermark = max(s.watermark, reached)
+	s.push(l, s.frameEntry(l, kindOther, func(dst []byte) []byte {
+		return codec.AppendHeartbeat(dst, s.encoding, &codec.Heartbeat{Seq: s.seq, Cursor: s.cursor(l, reached)})
+	}))
+	s.tellOffset(l, reached)
+	l.Counters.Heartbeats.Add(1)
+}

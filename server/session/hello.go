@@ -1,0 +1,156 @@
+package session
+
+import (
+	"bytes"
+	"errors"
+	"net/http"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/godwit-im/godwit/backplane"
+	"github.com/godwit-im/godwit/codec"
+	"github.com/godwit-im/godwit/codec/ws"
+	"github.com/godwit-im/godwit/server/auth"
+)
+
+// hello is what a client says in its request for a connection.
+type hello struct {
+	encoding codec.Encoding
+	protocol bool // the client offered a subprotocol that we know
+	token    []byte
+	device   []byte
+}
+
+// bearerProtocol is the prefix of the subprotocol that carries a token: the only
+// place, beside the URL, where a browser lets a page put one.
+const bearerProtocol = "bearer."
+
+// parseHello reads the request. On a refusal, what it has read so far is returned too.
+func parseHello(r *ws.Request) (hello, *refusal) {
+	var h hello
+	for p := range r.Protocols() {
+		if token, ok := bytes.CutPrefix(p, []byte(bearerProtocol)); ok {
+			h.token = token
+		} else if e, ok := codec.EncodingOf(string(p)); ok && !h.protocol {
+			h.encoding, h.protocol = e, true
+		}
+	}
+	if token, ok := ws.Query(r.RawQuery, "token"); ok {
+		h.token = token
+	}
+	if scheme, token, ok := bytes.Cut(r.Authorization, []byte(" ")); ok && bytes.EqualFold(scheme, []byte("bearer")) {
+		h.token = bytes.TrimSpace(token)
+	}
+	if !r.IsUpgrade {
+		return h, refuse(RefusedUpgrade, "connect here with a WebSocket client")
+	}
+	if !h.protocol {
+		return h, refuse(RefusedParameter, "offer one of the subprotocols "+codec.JSON.Subprotocol()+" and "+codec.Proto.Subprotocol())
+	}
+	h.device, _ = ws.Query(r.RawQuery, "device")
+	if len(h.device) > backplane.MaxDevice || !utf8.Valid(h.device) {
+		return h, refuse(RefusedParameter, "device: a name of at most "+strconv.Itoa(backplane.MaxDevice)+" bytes of UTF-8")
+	}
+	// What has only one value yet is still named, so that a client that counts on
+	// another learns it.
+	if v, ok := ws.Query(r.RawQuery, "overflow"); ok && string(v) != "gap" {
+		return h, refuse(RefusedParameter, "overflow: this version knows gap only")
+	}
+	if v, ok := ws.Query(r.RawQuery, "start"); ok && string(v) != "live" {
+		return h, refuse(RefusedParameter, "start: this version knows live only")
+	}
+	if _, ok := ws.Query(r.RawQuery, "cursor"); ok {
+		return h, refuse(RefusedParameter, "cursor: this version cannot resume")
+	}
+	return h, nil
+}
+
+// refusal says why a client is not let in.
+type refusal struct {
+	reason  RefusalReason
+	code    backplane.Code
+	status  int
+	message string
+	moved   *codec.Moved // where to go instead
+}
+
+func refuse(reason RefusalReason, message string) *refusal {
+	r := &refusal{reason: reason, message: message}
+	switch reason {
+	case RefusedUpgrade:
+		r.status, r.code = http.StatusUpgradeRequired, codec.CodeBadParameter
+	case RefusedParameter:
+		r.status, r.code = http.StatusBadRequest, codec.CodeBadParameter
+	case RefusedToken:
+		r.status, r.code = http.StatusUnauthorized, codec.CodeUnauthorized
+	case RefusedNotOwner:
+		r.status, r.code = http.StatusMisdirectedRequest, codec.CodeNotOwner
+	case RefusedDraining:
+		r.status, r.code = http.StatusServiceUnavailable, backplane.CodeShutdown
+	default: // not ready, overloaded
+		r.status, r.code = http.StatusServiceUnavailable, backplane.CodeOverloaded
+	}
+	return r
+}
+
+// tokenRefusal is the refusal for a token that does not verify.
+func tokenRefusal(err error) *refusal {
+	r := refuse(RefusedToken, err.Error())
+	if e := (*auth.Error)(nil); errors.As(err, &e) && e.Code == auth.CodeExpired {
+		r.code = codec.CodeTokenExpired
+	}
+	return r
+}
+
+// HeaderNodeURL names the node to connect to in a refusal with status 421.
+const HeaderNodeURL = "Godwit-Node-Url"
+
+// refuseHello tells a client that it is not let in: by an HTTP status, or, if a
+// browser asks, which hides the status from the page, by a connection that says
+// why and is closed.
+func (s *Session) refuseHello(l *Loop, head []byte, r *ws.Request, h hello, why *refusal) {
+	if len(r.Origin) > 0 && r.IsUpgrade && s.refuseUpgraded(l, head, h, why) {
+		return
+	}
+	var header [][2]string
+	switch why.status {
+	case http.StatusUnauthorized:
+		header = append(header, [2]string{"WWW-Authenticate", "Bearer"})
+	case http.StatusServiceUnavailable:
+		header = append(header, [2]string{"Retry-After", "1"})
+	}
+	if why.moved != nil {
+		header = append(header, [2]string{HeaderNodeURL, why.moved.URL})
+	}
+	s.respond(l, why.reason, why.status, string(why.code)+": "+why.message+"\n", header...)
+}
+
+func (s *Session) refuseUpgraded(l *Loop, head []byte, h hello, why *refusal) bool {
+	if !s.upgrade(l, head, h) {
+		return false
+	}
+	l.Counters.Refused(why.reason)
+	if why.moved != nil {
+		s.push(l, s.frameEntry(l, kindOther, func(dst []byte) []byte { return codec.AppendMoved(dst, s.encoding, why.moved) }))
+	}
+	s.state = stateOpen
+	s.closeFor(l, why.code, why.message)
+	return true
+}
+
+// upgrade answers the request with a switch to WebSocket, if it is a correct one.
+func (s *Session) upgrade(l *Loop, head []byte, h hello) bool {
+	protocol := ""
+	if h.protocol {
+		protocol = h.encoding.Subprotocol()
+	}
+	response, err := ws.Upgrade(head, protocol, l.scratch[:0])
+	if err != nil {
+		return false
+	}
+	l.scratch = response
+	s.encoding = h.encoding
+	s.handle = s.handle.WithEncoding(uint8(h.encoding))
+	s.push(l, raw(l, kindOther, func(dst []byte) []byte { return append(dst, response...) }))
+	return true
+}

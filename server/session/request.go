@@ -1,0 +1,151 @@
+package session
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/valyala/bytebufferpool"
+
+	"github.com/godwit-im/godwit/codec/ws"
+	"github.com/godwit-im/godwit/server/auth"
+)
+
+// The paths of the public port.
+const (
+	PathConnect = "/v1/connect"
+	PathRoute   = "/v1/route"
+	PathHealth  = "/healthz"
+)
+
+// request takes bytes until the head of the request is complete. A head that comes
+// whole, as nearly all do, is not copied.
+func (s *Session) request(l *Loop, p []byte) {
+	from := 0
+	if s.in != nil {
+		from = s.in.Len()
+		s.in.B = append(s.in.B, p...) // by at most the reactor's read buffer
+		p = s.in.B
+	}
+	end := ws.HeadEnd(p, from)
+	switch {
+	case end > ws.MaxHead, end < 0 && len(p) >= ws.MaxHead:
+		s.respond(l, RefusedRequest, http.StatusRequestHeaderFieldsTooLarge, "the head of the request is too long")
+	case end > 0:
+		s.handleRequest(l, p[:end], p[end:])
+	case s.in == nil:
+		s.in = bytebufferpool.Get()
+		s.in.B = append(s.in.B, p...)
+	}
+	if s.state != stateRequest && s.state != stateVerifying {
+		s.dropInput()
+	}
+}
+
+// handleRequest answers a complete request. early is what came after its head.
+func (s *Session) handleRequest(l *Loop, head, early []byte) {
+	r, err := ws.ParseRequest(head)
+	if err != nil {
+		s.refuseRequest(l, err)
+		return
+	}
+	if string(r.Path) != PathConnect {
+		s.plainRequest(l, &r)
+		return
+	}
+	h, refusal := parseHello(&r)
+	if refusal != nil {
+		s.refuseHello(l, head, &r, h, refusal)
+		return
+	}
+	token := string(h.token)
+	if !l.deps.Verifier.Fast() {
+		claims, ok := l.deps.Verifier.Cached(token, l.time())
+		if ok {
+			s.admit(l, head, early, &r, h, claims)
+			return
+		}
+		s.verifyLater(l, head, early, &r, h, token)
+		return
+	}
+	claims, err := l.deps.Verifier.Verify(token, l.time())
+	if err != nil {
+		s.refuseHello(l, head, &r, h, tokenRefusal(err))
+		return
+	}
+	s.admit(l, head, early, &r, h, claims)
+}
+
+// verifyLater keeps the request until its token has been verified elsewhere.
+func (s *Session) verifyLater(l *Loop, head, early []byte, r *ws.Request, h hello, token string) {
+	a := l.takeAnswer(s)
+	if a == nil || !l.deps.VerifyLater(token, a) {
+		if a != nil {
+			l.giveAnswer(a)
+		}
+		s.refuseHello(l, head, r, h, refuse(RefusedOverloaded, "too many tokens are waiting to be verified"))
+		return
+	}
+	if s.in == nil {
+		s.in = bytebufferpool.Get()
+		s.in.B = append(append(s.in.B, head...), early...)
+	}
+	s.state = stateVerifying
+}
+
+// keepEarly keeps what the client sends before it is welcomed.
+func (s *Session) keepEarly(l *Loop, p []byte) {
+	if s.in.Len()+len(p) > ws.MaxHead+earlyBytes {
+		s.respond(l, RefusedRequest, http.StatusRequestEntityTooLarge, "wait for the answer before sending so much")
+		s.dropInput()
+		return
+	}
+	s.in.B = append(s.in.B, p...)
+}
+
+// verified takes the answer of VerifyLater: to the request, or to a refresh.
+func (s *Session) verified(l *Loop, claims auth.Claims, err error) {
+	switch s.state {
+	case stateOpen:
+		s.refreshed(l, claims, err)
+		return
+	case stateVerifying:
+	default:
+		return
+	}
+	s.state = stateRequest
+	p := s.in.B
+	end := ws.HeadEnd(p, 0)
+	r, _ := ws.ParseRequest(p[:end]) // it was parsed before
+	h, _ := parseHello(&r)
+	if err != nil {
+		s.refuseHello(l, p[:end], &r, h, tokenRefusal(err))
+	} else {
+		s.admit(l, p[:end], p[end:], &r, h, claims)
+	}
+	s.dropInput()
+}
+
+func (s *Session) dropInput() {
+	if s.in != nil {
+		bytebufferpool.Put(s.in)
+		s.in = nil
+	}
+}
+
+// refuseRequest answers a request that the protocol library does not accept.
+func (s *Session) refuseRequest(l *Loop, err error) {
+	status, detail := http.StatusBadRequest, err.Error()
+	if e := (*ws.RequestError)(nil); errors.As(err, &e) {
+		status = e.Status
+	}
+	s.respond(l, RefusedRequest, status, detail)
+}
+
+// respond answers with a complete HTTP response, after which the connection ends.
+func (s *Session) respond(l *Loop, reason RefusalReason, status int, body string, header ...[2]string) {
+	if reason != notRefused {
+		l.Counters.Refused(reason)
+	}
+	s.push(l, raw(l, kindOther, func(dst []byte) []byte { return ws.AppendResponse(dst, status, body, header...) }))
+	s.ending(l, Linger)
+}

@@ -1,0 +1,69 @@
+package session
+
+import (
+	"time"
+
+	"github.com/godwit-im/godwit/codec"
+	"github.com/godwit-im/godwit/codec/ws"
+)
+
+func secondsOf(d time.Duration) uint32 { return uint32((d + time.Second - 1) / time.Second) }
+
+// Deadline returns when Expire wants to be called next, in Unix seconds. It may
+// move later unseen, since Expire does nothing before its time; when a call makes it
+// earlier, the reactor notices by asking again after the call.
+func (s *Session) Deadline(l *Loop) uint32 {
+	if s.state != stateOpen {
+		return s.deadline
+	}
+	return min(s.expires, s.idleAt(l), s.heartbeatAt(l))
+}
+
+// idleAt returns when to ping a silent client, or to give a pinged one up.
+func (s *Session) idleAt(l *Loop) uint32 {
+	if s.pingedAt != 0 {
+		return s.pingedAt + secondsOf(idleGrace)
+	}
+	return s.lastRead + s.spread(idleFactor*secondsOf(l.config.Heartbeat))
+}
+
+func (s *Session) heartbeatAt(l *Loop) uint32 {
+	return s.toldAt + s.spread(secondsOf(l.config.CursorLag))
+}
+
+// spread lengthens a time by up to a quarter, by the session's id, so that
+// connections that came together do not fall due together.
+func (s *Session) spread(d uint32) uint32 { return d + uint32(s.id%uint64(d/4+1)) }
+
+// Expire does what is due. It reports false when the connection has to end here
+// and now, without another word.
+func (s *Session) Expire(l *Loop) bool {
+	now := l.seconds()
+	if s.state != stateOpen {
+		if now < s.deadline {
+			return true
+		}
+		if s.state == stateRequest || s.state == stateVerifying {
+			l.Counters.Refused(RefusedTimeout)
+		}
+		return false
+	}
+	if now >= s.expires {
+		s.closeFor(l, codec.CodeTokenExpired, "the token has expired")
+		return true
+	}
+	if now >= s.idleAt(l) {
+		if s.pingedAt != 0 {
+			l.Counters.Idle.Add(1)
+			return false
+		}
+		s.pingedAt = now
+		if !s.Pending() {
+			s.push(l, raw(l, kindOther, func(dst []byte) []byte { return ws.AppendFrame(dst, ws.Ping, nil) }))
+		}
+	}
+	if now >= s.heartbeatAt(l) {
+		s.heartbeat(l)
+	}
+	return true
+}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/godwit-im/godwit/backplane"
 )
 
 // devKeyFile is the name of the development key in the data folder.
@@ -81,8 +83,8 @@ func (k *DevKey) File() string { return k.file }
 // Sign returns a token for user that is good from now until ttl later, whole
 // seconds of it.
 func (k *DevKey) Sign(user string, ttl time.Duration, now time.Time) (string, error) {
-	if err := checkUser(user); err != nil {
-		return "", err
+	if err := backplane.ValidUser([]byte(user)); err != nil {
+		return "", fmt.Errorf("auth: no token for %q: %w", user, err)
 	}
 	if ttl < time.Second {
 		return "", fmt.Errorf("auth: a token cannot live %v: it needs a second or more", ttl)

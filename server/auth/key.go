@@ -107,5 +107,5 @@ func notPublic(alg Algorithm, kind string, key []byte, err error) error {
 	if bytes.Contains(key, []byte("PRIVATE KEY-----")) {
 		return fmt.Errorf("auth: the key is a private key: %s takes the public half, and the private one stays with who signs", alg)
 	}
-	return fmt.Errorf("auth: %s takes an %s public key in PEM: %w", alg, kind, err)
+	return fmt.Errorf("auth: %s takes a public key in PEM, of the kind %s: %w", alg, kind, err)
 }

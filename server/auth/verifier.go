@@ -138,12 +138,10 @@ func (v *Verifier) verify(token string, now time.Time) (Claims, error) {
 	if _, err := parser.ParseWithClaims(token, &c, v.pinned); err != nil {
 		return Claims{}, explain(err)
 	}
-	switch {
-	case c.Subject == "":
-		return Claims{}, refuse(CodeClaims, `"sub", the user id, is missing`)
-	case checkUser(c.Subject) != nil:
-		return Claims{}, refuse(CodeClaims, fmt.Sprintf(`"sub", the user id, must be 1 to %d bytes of UTF-8`, backplane.MaxUserID))
-	case !c.ExpiresAt.Before(latest):
+	if err := backplane.ValidUser([]byte(c.Subject)); err != nil {
+		return Claims{}, refuse(CodeClaims, `"sub" is no user id: `+err.Error())
+	}
+	if !c.ExpiresAt.Before(latest) {
 		return Claims{}, refuse(CodeClaims, `"exp" is beyond the year 9999`)
 	}
 	return Claims{User: c.Subject, Expires: c.ExpiresAt.Time}, nil

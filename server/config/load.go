@@ -29,6 +29,7 @@ const (
 var foreign = map[string]bool{
 	"GODWIT_REQUIRE_SERVICES": true,
 	"GODWIT_CASSANDRA_HOSTS":  true,
+	"GODWIT_CACHE":            true,
 }
 
 // AddFlags adds a flag for every setting to fs, and FileFlag. defaults is what

@@ -180,7 +180,7 @@ func TestFileNamedByVariable(t *testing.T) {
 }
 
 func TestVariablesOfTestsAreNoSettings(t *testing.T) {
-	if _, err := load(t, "", []string{"GODWIT_REQUIRE_SERVICES=1", "GODWIT_CASSANDRA_HOSTS=c1", "PATH=/bin"}); err != nil {
+	if _, err := load(t, "", []string{"GODWIT_REQUIRE_SERVICES=1", "GODWIT_CASSANDRA_HOSTS=c1", "GODWIT_CACHE=/tmp/cache", "PATH=/bin"}); err != nil {
 		t.Error(err)
 	}
 }

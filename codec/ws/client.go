@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"net/http"
 	"strconv"
+	"strings"
 )
 
 // AppendRequest appends a client's request to switch to WebSocket (RFC 6455, section
@@ -23,8 +24,8 @@ func AppendRequest(dst []byte, host, target string, key [16]byte, protocols []st
 	dst = append(dst, "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "...)
 	dst = base64.StdEncoding.AppendEncode(dst, key[:])
 	dst = append(dst, "\r\n"...)
-	for _, p := range protocols {
-		dst = appendField(dst, "Sec-WebSocket-Protocol", p)
+	if len(protocols) > 0 {
+		dst = appendField(dst, "Sec-WebSocket-Protocol", strings.Join(protocols, ", "))
 	}
 	for _, f := range header {
 		dst = appendField(dst, f[0], f[1])

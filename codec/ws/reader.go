@@ -51,7 +51,7 @@ type Reader struct {
 // no complete event: all of p was taken and the Reader remembers what it needs.
 //
 // Next unmasks in place and so overwrites p. The payload of the event is a slice of
-// p when a frame lies whole in p and is a message by itself or a control frame;
+// p when it lies whole in p and is that of a single frame;
 // otherwise it is in a buffer of the Reader. Either way it is valid only until
 // the following call of Next or Release. A caller therefore calls Next until it
 // says that there is no event, with an empty p at last, and holds no buffer then
@@ -84,14 +84,15 @@ func (r *Reader) Next(p []byte, lim *Limits) (ev Event, n int, ok bool, err erro
 			if err := r.begin(&h, minimal, lim); err != nil {
 				return Event{}, n, false, err
 			}
-			// A frame that needs no gathering is the common case.
-			if end := n + int(h.Length); end <= len(p) && r.standsAlone() {
-				ev, err := r.finish(r.unmask(p[n:end:end], lim), false)
-				return ev, end, err == nil, err
-			}
 		}
-		chunk := p[n:min(len(p), n+int(r.remaining))]
-		n += len(chunk)
+		end := n + min(int(r.remaining), len(p)-n)
+		chunk := p[n:end:end]
+		n = end
+		// A frame that needs no gathering is the common case.
+		if len(chunk) == int(r.remaining) && r.standsAlone() {
+			ev, err := r.finish(r.unmask(chunk, lim), false)
+			return ev, n, err == nil, err
+		}
 		if err := r.gather(r.unmask(chunk, lim)); err != nil {
 			return Event{}, n, false, err
 		}
@@ -236,9 +237,11 @@ func (r *Reader) begin(h *gobwas.Header, minimal bool, lim *Limits) error {
 	return nil
 }
 
-// standsAlone reports whether the payload of the frame at hand is all of its event.
+// standsAlone reports whether what is to come of the frame at hand is the whole
+// payload of its event.
 func (r *Reader) standsAlone() bool {
-	return r.final && (r.frame.isControl() || r.frames == 1)
+	return r.final && (r.frame.isControl() || r.frames == 1) &&
+		(r.buf == nil || len(r.buf.B) == int(r.message) && r.frame.isControl())
 }
 
 // unmask unmasks the next bytes of the frame at hand in place and counts them as

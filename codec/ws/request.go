@@ -107,8 +107,7 @@ func (r *Request) parseLine(line []byte) (minor byte, err error) {
 	if !ok || !isToken(method) || !validTarget(target) {
 		return 0, errMalformedRequest
 	}
-	const http = "HTTP/"
-	if len(version) != len("HTTP/1.1") || string(version[:len(http)]) != http ||
+	if len(version) != len("HTTP/1.1") || string(version[:5]) != "HTTP/" ||
 		!isDigit(version[5]) || version[6] != '.' || !isDigit(version[7]) {
 		return 0, errMalformedRequest
 	}
@@ -116,36 +115,32 @@ func (r *Request) parseLine(line []byte) (minor byte, err error) {
 		return 0, errBadHTTPVersion
 	}
 	r.Method, r.Target = method, target
-	r.Path, r.RawQuery, _ = bytes.Cut(originForm(target), []byte{'?'})
-	switch {
-	case len(r.Path) == 0:
-		// The absolute form may leave the path out.
-		r.Path = []byte("/")
-	case r.Path[0] != '/' && string(target) != "*":
+	if r.Path, r.RawQuery, ok = splitTarget(target); !ok {
 		return 0, errMalformedRequest
 	}
 	return version[7] - '0', nil
 }
 
-// originForm takes scheme and authority off a target in absolute form, which a server
-// must accept (RFC 9112, section 3.2.2).
-func originForm(target []byte) []byte {
-	if target[0] == '/' {
-		return target
+// splitTarget splits a target into path and query. It takes the origin form, the
+// asterisk, and the absolute form, which a server must accept (RFC 9112, section 3.2).
+func splitTarget(target []byte) (path, query []byte, ok bool) {
+	if scheme, rest, found := bytes.Cut(target, []byte("://")); found &&
+		(equalFold(scheme, "http") || equalFold(scheme, "https")) {
+		end := bytes.IndexAny(rest, "/?")
+		switch {
+		case end == 0 || len(rest) == 0:
+			return nil, nil, false
+		case end < 0 || rest[end] == '?':
+			// No path means the root; the second slash of "://" serves for it.
+			root := len(scheme) + len(":/")
+			path = target[root : root+1]
+			_, query, _ = bytes.Cut(rest, []byte{'?'})
+			return path, query, true
+		}
+		target = rest[end:]
 	}
-	i := bytes.Index(target, []byte("://"))
-	if i < 0 || !(equalFold(target[:i], "http") || equalFold(target[:i], "https")) {
-		return target
-	}
-	authority := target[i+len("://"):]
-	end := bytes.IndexAny(authority, "/?")
-	if end < 0 {
-		end = len(authority)
-	}
-	if end == 0 {
-		return target
-	}
-	return authority[end:]
+	path, query, _ = bytes.Cut(target, []byte{'?'})
+	return path, query, len(path) > 0 && path[0] == '/' || string(target) == "*"
 }
 
 // validTarget reports whether target is free of spaces, control characters and

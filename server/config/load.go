@@ -50,7 +50,8 @@ func AddFlags(fs *pflag.FlagSet, defaults Config) {
 // over the one before, completed and validated. flags may be nil.
 //
 // The error is an *Error with everything that is wrong. A key that is not a
-// setting is wrong, in the file as in a GODWIT_ variable.
+// setting is wrong, in the file as in a GODWIT_ variable. When all could be read
+// and only Validate found something, Load returns the Config too, to be shown.
 func Load(base Config, environ []string, flags *pflag.FlagSet) (*Config, error) {
 	c := base
 	var wrong findings
@@ -62,10 +63,7 @@ func Load(base Config, environ []string, flags *pflag.FlagSet) (*Config, error) 
 		return nil, wrong.err()
 	}
 	c.complete()
-	if err := c.Validate(); err != nil {
-		return nil, err
-	}
-	return &c, nil
+	return &c, c.Validate()
 }
 
 // layer is one source of settings, read.

@@ -1,0 +1,59 @@
+package kafka
+
+import (
+	"time"
+
+	"github.com/godwit-im/godwit/backplane"
+)
+
+// The limits that are not settings.
+const (
+	// maxRecords is the most records that one send can write: one for each
+	// distinct partition among its recipients and its sender.
+	maxRecords = backplane.MaxRecipients + 1
+
+	// maxValue is the largest encoded message that is accepted: the largest body,
+	// and room for every other field at its largest (65 users and two ids, each
+	// with its tag and length), rounded up. A value above it was never checked by a
+	// codec.
+	maxValue = backplane.MaxBody + 16<<10
+
+	// maxSendBytes is the most that one send can count for: a value for each of its
+	// records, the ids of all its users with their lengths, and for each record the
+	// names of its two headers and the session's id.
+	maxSendBytes = maxRecords * (maxValue + backplane.MaxUserID + 2 + 10)
+
+	// maxBatch is the largest batch of records that the producer builds for a
+	// partition, before Kafka's own overhead. It is the default of Kafka's
+	// clients, made to fit topicMessageBytes.
+	maxBatch = 1_000_012
+
+	// topicMessageBytes is the max.message.bytes that topics get, and the least that
+	// Verify accepts: Kafka's default, which holds a batch of maxBatch.
+	topicMessageBytes = 1_048_588
+
+	// clientSlack is by how many records the client's own limit lies above the
+	// producer's. The producer gives a record's place back inside its promise, and
+	// the client a moment later; without slack a send could be admitted here and be
+	// refused there, which can block (the client then queues the refusal behind
+	// its promises). One record would do.
+	clientSlack = 1024
+
+	// maxWireResponse is the largest response to a produce request that is looked
+	// into, in bytes. MaxPartitions partitions need about 60 bytes each.
+	maxWireResponse = 4 << 20
+
+	// tickInterval is how often a Handler's Tick is called.
+	tickInterval = time.Second
+
+	// repairPause is how long the consumer waits between two rounds of putting
+	// failed partitions back to work.
+	repairPause = time.Second
+
+	// minMetadataAge is how often, at most, a client asks for metadata.
+	minMetadataAge = 500 * time.Millisecond
+
+	// offsetPause is how long the consumer waits before it asks for offsets again
+	// that a broker could not tell yet.
+	offsetPause = 100 * time.Millisecond
+)

@@ -1,0 +1,115 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strconv"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// ErrTopicExists is the error of Create for a topic that is there.
+var ErrTopicExists = errors.New("kafka: the topic exists")
+
+// ErrNoTopic is the error of Verify for a topic that is not there.
+var ErrNoTopic = errors.New("kafka: the topic does not exist")
+
+// The settings of topics that godwit sets, and Verify looks at.
+const (
+	settingMinInsync     = "min.insync.replicas"
+	settingUnclean       = "unclean.leader.election.enable"
+	settingTimestamps    = "message.timestamp.type"
+	settingMessageBytes  = "max.message.bytes"
+	settingCleanup       = "cleanup.policy"
+	settingRetentionMs   = "retention.ms"
+	settingRetentionSize = "retention.bytes"
+)
+
+// TopicOptions says how Create makes the messages topic.
+type TopicOptions struct {
+	// Replicas is how many brokers hold each partition.
+	Replicas int16
+	// MinInsync is how many of them must have a record before it is acknowledged.
+	MinInsync int
+	// Retention is how long records are kept at least; negative for ever. History
+	// must have read them by then.
+	Retention time.Duration
+	// RetentionBytes bounds each partition; negative for no bound. When it is
+	// reached, records go before their time.
+	RetentionBytes int64
+	// Settings are set as well, over what the fields above mean; a nil value leaves
+	// a setting out, for a broker that does not know it.
+	Settings map[string]*string
+}
+
+// DefaultTopicOptions returns what a cluster should have: three replicas, two of
+// which must have a record before it is acknowledged, so that any one broker can
+// be lost; and a week of records.
+func DefaultTopicOptions() TopicOptions {
+	return TopicOptions{
+		Replicas:       3,
+		MinInsync:      2,
+		Retention:      7 * 24 * time.Hour,
+		RetentionBytes: -1,
+	}
+}
+
+// settings returns the settings of the topic.
+func (o *TopicOptions) settings() map[string]*string {
+	retention := int64(-1)
+	if o.Retention >= 0 {
+		retention = o.Retention.Milliseconds()
+	}
+	m := map[string]*string{
+		settingMinInsync: kadm.StringPtr(strconv.Itoa(o.MinInsync)),
+		// A leader that did not have all records would make acknowledged ones vanish.
+		settingUnclean: kadm.StringPtr("false"),
+		// One clock for all records of a partition: the window for duplicates and the
+		// rewind of readers are measured in log time.
+		settingTimestamps:    kadm.StringPtr("LogAppendTime"),
+		settingMessageBytes:  kadm.StringPtr(strconv.Itoa(topicMessageBytes)),
+		settingCleanup:       kadm.StringPtr("delete"),
+		settingRetentionMs:   kadm.StringPtr(strconv.FormatInt(retention, 10)),
+		settingRetentionSize: kadm.StringPtr(strconv.FormatInt(o.RetentionBytes, 10)),
+	}
+	maps.Copy(m, o.Settings)
+	maps.DeleteFunc(m, func(_ string, v *string) bool { return v == nil })
+	return m
+}
+
+// Create makes the messages topic of cfg. The error is ErrTopicExists if it is
+// there; Verify then tells whether it is as it should be.
+func Create(ctx context.Context, cfg Config, o TopicOptions) error {
+	admin, err := newAdmin(&cfg)
+	if err != nil {
+		return err
+	}
+	defer admin.Close()
+	resp, err := admin.CreateTopic(ctx, cfg.Partitions, o.Replicas, o.settings(), cfg.Topic())
+	switch {
+	case errors.Is(err, kerr.TopicAlreadyExists):
+		return fmt.Errorf("%w: %s", ErrTopicExists, cfg.Topic())
+	case err != nil && resp.ErrMessage != "":
+		return fmt.Errorf("kafka: creating %s: %w: %s", cfg.Topic(), err, resp.ErrMessage)
+	case err != nil:
+		return fmt.Errorf("kafka: creating %s: %w", cfg.Topic(), err)
+	}
+	return nil
+}
+
+// newAdmin returns an administrative client, which the caller closes.
+func newAdmin(cfg *Config) (*kadm.Client, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	client, err := kgo.NewClient(cfg.clientOptions(nil)...)
+	if err != nil {
+		return nil, fmt.Errorf("kafka: making an administrative client: %w", err)
+	}
+	return kadm.NewClient(client), nil
+}

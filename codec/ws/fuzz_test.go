@@ -45,7 +45,7 @@ func FuzzReader(f *testing.F) {
 		if !slices.Equal(whole.events, events) {
 			t.Fatalf("got %q, want %q", whole.events, events)
 		}
-		// Only what is wrong in an unfinished text can be seen before its end.
+		// Only what is wrong in the text of an unfinished frame shows before its end.
 		if failed != (whole.reason != "") && whole.reason != ReasonInvalidUTF8 {
 			t.Fatalf("failed %v, got %q", failed, whole.reason)
 		}
@@ -53,7 +53,7 @@ func FuzzReader(f *testing.F) {
 }
 
 // readPlainly is Reader in its simplest form, for input that is all there. It says
-// what is wrong only when a header or an event is complete.
+// what is wrong only when a header or a payload is complete.
 func readPlainly(input []byte, lim *Limits) (events []string, failed bool) {
 	in := bytes.NewReader(input)
 	var message []byte
@@ -109,11 +109,11 @@ func readPlainly(input []byte, lim *Limits) (events []string, failed bool) {
 		}
 		frames++
 		message = append(message, payload...)
+		if op == Text && (!completes(message) || h.Fin && !utf8.Valid(message)) {
+			return events, true
+		}
 		if !h.Fin {
 			continue
-		}
-		if op == Text && !utf8.Valid(message) {
-			return events, true
 		}
 		events = append(events, describe(Event{Op: op, Payload: message}))
 		message, frames = nil, 0

@@ -305,3 +305,28 @@ func (r *Reactor) Stop(ctx context.Context) error {
 	}
 	return err
 }
+
+// Stats is what a reactor tells of itself.
+type Stats struct {
+	Connections int64  // open now, welcomed or not
+	Cap         int64  // the most that may be open
+	Accepted    uint64 // connections that were ever accepted
+	Full        uint64 // of those, refused because of the cap
+	Loops       []LoopStats
+}
+
+// LoopStats is what one loop tells of itself.
+type LoopStats struct {
+	Counters       *session.Counters
+	MailboxEntries int
+	MailboxBytes   int64
+}
+
+// Stats returns the numbers of this moment. Any goroutine may call it.
+func (r *Reactor) Stats() Stats {
+	s := Stats{Connections: r.open.Load(), Cap: r.cap, Accepted: r.accepted.Load(), Full: r.full.Load()}
+	for _, l := range *r.loops.Load() {
+		s.Loops = append(s.Loops, LoopStats{&l.shared.Counters, l.mailbox.Len(), l.mailbox.Weight()})
+	}
+	return s
+}

@@ -36,7 +36,7 @@ func (s *Session) admit(l *Loop, head, early []byte, r *ws.Request, h hello, cla
 	s.user, s.device = both[:len(claims.User)], both[len(claims.User):]
 	s.partition = partition
 	s.expires = expiry(claims)
-	s.tokens, s.tokensAt = float32(l.config.Rate)*rateBurst, uint32(l.Now)
+	s.tokens, s.tokensAt = float32(l.config.Burst), uint32(l.Now)
 	s.state = stateOpen
 
 	// First register, then read where the log is: see delivery.Tails.

@@ -22,9 +22,10 @@ type Config struct {
 	// being worked out and those in its outbox. A client beyond that does not read
 	// what it asked for and is closed.
 	InFlight int
-	// Rate is how many frames a client may send per second, in bursts of up to
-	// rateBurst seconds' worth; 0 for no limit.
-	Rate int
+	// Rate is how many frames a client may send per second, in bursts of up to Burst;
+	// 0 for no limit. A client as far beyond as a whole burst is closed.
+	Rate  int
+	Burst int
 	// Answers is how many answers the sessions of one loop together may be waiting
 	// for: the credits of the loop.
 	Answers int
@@ -32,10 +33,11 @@ type Config struct {
 	// UpgradeTimeout is how long a connection may take from its first moment to
 	// the answer to its request.
 	UpgradeTimeout time.Duration
-	// Heartbeat is the silence after which a client asks whether the server is
-	// there. The server itself pings a client from which nothing came for
-	// idleFactor heartbeats.
+	// Heartbeat is the silence after which a client asks whether the server is there.
 	Heartbeat time.Duration
+	// Idle is the silence of a client after which the server pings it. A client of
+	// ours is silent for longer than Heartbeat only while it receives.
+	Idle time.Duration
 	// CursorLag is how old the cursor that a client was last told may get before a
 	// heartbeat tells it a newer one.
 	CursorLag time.Duration
@@ -43,14 +45,6 @@ type Config struct {
 
 // Limits that follow from others or need no setting.
 const (
-	// rateBurst is how many seconds' worth of frames may come at once. A client
-	// that is as much below zero as it may be above is closed.
-	rateBurst = 2
-
-	// idleFactor times Heartbeat without a byte from the client, the server pings
-	// it; a client of ours is never silent that long unless it receives a lot.
-	idleFactor = 3
-
 	// idleGrace is how long a pinged client has to send anything at all.
 	idleGrace = 30 * time.Second
 

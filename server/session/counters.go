@@ -1,6 +1,7 @@
 package session
 
 import (
+	"strconv"
 	"sync/atomic"
 
 	"github.com/godwit-im/godwit/backplane"
@@ -71,6 +72,42 @@ type Counters struct {
 	Refusals [refusalReasons]atomic.Uint64
 	Acks     [3]atomic.Uint64 // by backplane.Status, from Stored on
 	Closes   [closeClasses]atomic.Uint64
+}
+
+// DropReasons returns the names of the reasons, by what Counters.Drop takes.
+func DropReasons() []string {
+	names := make([]string, 0, dropReasons-1)
+	for r := notDropped + 1; r < dropReasons; r++ {
+		names = append(names, r.String())
+	}
+	return names
+}
+
+// Drop returns how many messages were dropped for the i-th of DropReasons.
+func (c *Counters) Drop(i int) uint64 { return c.Drops[i+1].Load() }
+
+// RefusalReasons returns the names of the reasons, by what Counters.Refusal takes.
+func RefusalReasons() []string {
+	names := make([]string, 0, refusalReasons-1)
+	for r := notRefused + 1; r < refusalReasons; r++ {
+		names = append(names, r.String())
+	}
+	return names
+}
+
+// Refusal returns how many requests were refused for the i-th of RefusalReasons.
+func (c *Counters) Refusal(i int) uint64 { return c.Refusals[i+1].Load() }
+
+// AckStatuses returns the names of the statuses, by index in Acks.
+func AckStatuses() []string { return []string{"stored", "rejected", "unknown"} }
+
+// CloseLabels returns the codes as text, by index in Closes.
+func CloseLabels() []string {
+	labels := make([]string, 0, closeClasses)
+	for _, code := range closes {
+		labels = append(labels, strconv.Itoa(int(code)))
+	}
+	return append(labels, "client")
 }
 
 // Dropped counts a message that was not put on a connection.

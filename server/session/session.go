@@ -214,7 +214,7 @@ func (s *Session) flooding(l *Loop) bool {
 	if rate == 0 {
 		return false
 	}
-	burst := rate * rateBurst
+	burst := float32(l.config.Burst)
 	now := uint32(l.Now)
 	s.tokens = min(burst, s.tokens+float32(now-s.tokensAt)*rate/1000)
 	s.tokensAt = now

@@ -24,7 +24,7 @@ func (s *Session) idleAt(l *Loop) uint32 {
 	if s.pingedAt != 0 {
 		return s.pingedAt + secondsOf(idleGrace)
 	}
-	return s.lastRead + s.spread(idleFactor*secondsOf(l.config.Heartbeat))
+	return s.lastRead + s.spread(secondsOf(l.config.Idle))
 }
 
 func (s *Session) heartbeatAt(l *Loop) uint32 {

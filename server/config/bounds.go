@@ -9,13 +9,6 @@ import (
 // What the settings may be. Where a bound is not a matter of taste, the comment
 // gives its reason.
 const (
-	// maxNodeName bounds a node's name in bytes: it stands in every welcome.
-	maxNodeName = 64
-
-	// maxNamespace keeps "<namespace>.messages.<generation>" within the 249
-	// characters that Kafka allows a topic's name.
-	maxNamespace = 200
-
 	// maxConnections is far above what a node holds; it catches a slip of the finger.
 	maxConnections = 10_000_000
 
@@ -32,11 +25,13 @@ const (
 	// becomes \u and four digits.
 	jsonInflation = 6
 
-	// recordOverhead is more than what the log adds to a body: ids and headers.
-	recordOverhead = 16 << 10
-
-	// maxSendRecords is how many records one send may become.
+	// maxSendRecords is how many records one send may become: one for each distinct
+	// partition of its recipients and its sender.
 	maxSendRecords = backplane.MaxRecipients + 1
+
+	// minProducerBytes holds the records of one send, however large and to however
+	// many: each has the body, at most 64 KiB, and less than 32 KiB of ids.
+	minProducerBytes = 8 << 20
 
 	// maxBytes bounds the settings in bytes: 1 TiB.
 	maxBytes = 1 << 40

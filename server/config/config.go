@@ -28,12 +28,29 @@ type Config struct {
 	Log            Log              `yaml:"log"`
 }
 
-// Kafka says where the log is.
+// Kafka says where the log is and how to speak to it.
 type Kafka struct {
 	Brokers    []string `yaml:"brokers,flow"`
 	Namespace  string   `yaml:"namespace"`
 	Generation uint32   `yaml:"generation"`
 	Partitions int32    `yaml:"partitions"`
+	TLS        TLS      `yaml:"tls"`
+	SASL       SASL     `yaml:"sasl"`
+}
+
+// TLS says how connections to Kafka are encrypted. The files are PEM.
+type TLS struct {
+	Enabled  bool   `yaml:"enabled"`
+	CAFile   string `yaml:"ca_file"`
+	CertFile string `yaml:"cert_file"`
+	KeyFile  string `yaml:"key_file"`
+}
+
+// SASL says who the node is to Kafka.
+type SASL struct {
+	Mechanism    string `yaml:"mechanism"`
+	User         string `yaml:"user"`
+	PasswordFile string `yaml:"password_file"`
 }
 
 // Peer is a node of the map.
@@ -101,8 +118,8 @@ func Default() Config {
 			Heartbeat:       time.Minute,
 			Idle:            3 * time.Minute,
 			NodeFrameBytes:  256 << 20,
-			ProducerRecords: 20_000,
-			ProducerBytes:   64 << 20,
+			ProducerRecords: 50_000,
+			ProducerBytes:   256 << 20,
 		},
 		Log: Log{Level: "info", Format: "text"},
 	}

@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -69,6 +70,8 @@ func TestEverySettingFromEverySource(t *testing.T) {
 	values := map[string]string{
 		"node": "n7", "listen": "0.0.0.0:9000", "advertise": "wss://chat.example.org/ws", "admin": "0.0.0.0:9001", "admin_token_file": "admin.token",
 		"kafka.brokers": "k1:9092,k2:9092", "kafka.namespace": "chat", "kafka.generation": "3", "kafka.partitions": "360",
+		"kafka.tls.enabled": "true", "kafka.tls.ca_file": "ca.pem", "kafka.tls.cert_file": "cert.pem", "kafka.tls.key_file": "cert.key",
+		"kafka.sasl.mechanism": "SCRAM-SHA-512", "kafka.sasl.user": "godwit", "kafka.sasl.password_file": "password",
 		"partitions": "0-359", "map_version": "12",
 		"token.algorithm": "EdDSA", "token.key_file": "pub.pem", "token.issuer": "login", "token.audience": "chat",
 		"limits.connections": "5000", "limits.body_bytes": "32KiB", "limits.queue_messages": "64", "limits.queue_bytes": "2MiB", "limits.in_flight": "32",
@@ -78,7 +81,11 @@ func TestEverySettingFromEverySource(t *testing.T) {
 	}
 	want := config.Config{
 		Node: "n7", Listen: "0.0.0.0:9000", Advertise: "wss://chat.example.org/ws", Admin: "0.0.0.0:9001", AdminTokenFile: "admin.token",
-		Kafka:      config.Kafka{Brokers: []string{"k1:9092", "k2:9092"}, Namespace: "chat", Generation: 3, Partitions: 360},
+		Kafka: config.Kafka{
+			Brokers: []string{"k1:9092", "k2:9092"}, Namespace: "chat", Generation: 3, Partitions: 360,
+			TLS:  config.TLS{Enabled: true, CAFile: "ca.pem", CertFile: "cert.pem", KeyFile: "cert.key"},
+			SASL: config.SASL{Mechanism: "SCRAM-SHA-512", User: "godwit", PasswordFile: "password"},
+		},
 		Partitions: placement.All(360), MapVersion: 12,
 		Token: config.Token{Algorithm: "EdDSA", KeyFile: "pub.pem", Issuer: "login", Audience: "chat"},
 		Limits: config.Limits{
@@ -100,17 +107,18 @@ func TestEverySettingFromEverySource(t *testing.T) {
 	for _, key := range sortedKeys(values) {
 		environ = append(environ, "GODWIT_"+strings.ToUpper(strings.ReplaceAll(key, ".", "_"))+"="+values[key])
 		args = append(args, "--"+strings.NewReplacer(".", "-", "_", "-").Replace(key)+"="+values[key])
-		outer, inner, nested := strings.Cut(key, ".")
-		switch {
-		case !nested:
-			file.WriteString(key)
-		case outer != section:
+		// Sorted keys have the members of a section together; kafka's own come before
+		// those of the sections in it.
+		path := strings.Split(key, ".")
+		name := path[len(path)-1]
+		depth := len(path) - 1
+		if outer := strings.Join(path[:depth], "."); outer != section {
 			section = outer
-			file.WriteString(outer + ":\n  " + inner)
-		default:
-			file.WriteString("  " + inner)
+			if depth > 0 {
+				fmt.Fprintf(file, "%s%s:\n", strings.Repeat("  ", depth-1), path[depth-1])
+			}
 		}
-		file.WriteString(": " + values[key] + "\n")
+		fmt.Fprintf(file, "%s%s: %s\n", strings.Repeat("  ", depth), name, values[key])
 	}
 	for _, source := range []struct {
 		name    string

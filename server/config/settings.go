@@ -40,6 +40,20 @@ var settings = []setting{
 		value: func(c *Config) pflag.Value { return numberValue(&c.Kafka.Generation, 32) }},
 	{key: "kafka.partitions", usage: "number of partitions of this generation",
 		value: func(c *Config) pflag.Value { return numberValue(&c.Kafka.Partitions, 31) }},
+	{key: "kafka.tls.enabled", usage: "speak TLS to the brokers",
+		value: func(c *Config) pflag.Value { return boolValue(&c.Kafka.TLS.Enabled) }},
+	{key: "kafka.tls.ca_file", usage: "certificates of the authorities that the brokers' are signed by (default: the system's)",
+		value: func(c *Config) pflag.Value { return textValue(&c.Kafka.TLS.CAFile) }},
+	{key: "kafka.tls.cert_file", usage: "certificate of this node, for brokers that ask for one",
+		value: func(c *Config) pflag.Value { return textValue(&c.Kafka.TLS.CertFile) }},
+	{key: "kafka.tls.key_file", usage: "private key of this node's certificate",
+		value: func(c *Config) pflag.Value { return textValue(&c.Kafka.TLS.KeyFile) }},
+	{key: "kafka.sasl.mechanism", usage: "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512 (default: none)",
+		value: func(c *Config) pflag.Value { return textValue(&c.Kafka.SASL.Mechanism) }},
+	{key: "kafka.sasl.user", usage: "name of this node's user at the brokers",
+		value: func(c *Config) pflag.Value { return textValue(&c.Kafka.SASL.User) }},
+	{key: "kafka.sasl.password_file", usage: "file with that user's password",
+		value: func(c *Config) pflag.Value { return textValue(&c.Kafka.SASL.PasswordFile) }},
 
 	{key: "partitions", usage: `partitions that this node owns, such as "0-127,200" (default: all, or what the map says)`, list: true,
 		value: func(c *Config) pflag.Value {
@@ -75,7 +89,7 @@ var settings = []setting{
 		value: func(c *Config) pflag.Value { return durationValue(&c.Limits.UpgradeTimeout) }},
 	{key: "limits.heartbeat", usage: "silence of the server after which a client pings it",
 		value: func(c *Config) pflag.Value { return durationValue(&c.Limits.Heartbeat) }},
-	{key: "limits.idle", usage: "silence of a client, pings unanswered, after which it is closed",
+	{key: "limits.idle", usage: "silence of a client after which the server pings it",
 		value: func(c *Config) pflag.Value { return durationValue(&c.Limits.Idle) }},
 	{key: "limits.node_frame_bytes", usage: "memory of all frames that wait for connections of the node, each counted once",
 		value: func(c *Config) pflag.Value { return sizeValue(&c.Limits.NodeFrameBytes) }},
@@ -117,7 +131,7 @@ var (
 	byKey, byEnv, byFlag = indexSettings()
 
 	// sections are the keys that hold other keys.
-	sections = map[string]bool{"kafka": true, "token": true, "limits": true, "log": true}
+	sections = map[string]bool{"kafka": true, "kafka.tls": true, "kafka.sasl": true, "token": true, "limits": true, "log": true}
 )
 
 func indexSettings() (key, env, flag map[string]*setting) {

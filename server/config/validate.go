@@ -29,18 +29,22 @@ func (c *Config) Validate() error {
 	return wrong.err()
 }
 
-// Names stand in topics, metrics and logs, so they are kept to what Kafka allows in
-// a topic's name.
-var plainName = regexp.MustCompile(`^[a-zA-Z0-9._-]+$`)
+var (
+	nodeNames = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,64}$`)
 
-func checkName(wrong *findings, key, name string, longest int) {
-	if !plainName.MatchString(name) || len(name) > longest {
-		wrong.add(key, name, `must be 1 to %d of the characters a-z, A-Z, 0-9, ".", "_" and "-"`, longest)
+	// namespaces are what package backplane/kafka makes topic names of. Kafka takes "_"
+	// and "." for the same in the names of its metrics, so only one of them is let in.
+	namespaces = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9.-]{0,99}$`)
+)
+
+func checkNodeName(wrong *findings, key, name string) {
+	if !nodeNames.MatchString(name) {
+		wrong.add(key, name, `must be 1 to 64 of the characters a-z, A-Z, 0-9, ".", "_" and "-"`)
 	}
 }
 
 func (c *Config) checkNode(wrong *findings) {
-	checkName(wrong, "node", c.Node, maxNodeName)
+	checkNodeName(wrong, "node", c.Node)
 	host, port, ok := checkAddress(wrong, "listen", c.Listen, true)
 	switch {
 	case c.Advertise != "":
@@ -71,11 +75,45 @@ func (k *Kafka) check(wrong *findings) {
 	for _, b := range k.Brokers {
 		checkAddress(wrong, "kafka.brokers", b, false)
 	}
-	checkName(wrong, "kafka.namespace", k.Namespace, maxNamespace)
+	if !namespaces.MatchString(k.Namespace) {
+		wrong.add("kafka.namespace", k.Namespace, `must be 1 to 100 of the characters a-z, A-Z, 0-9, "." and "-", and begin with a letter or digit`)
+	}
 	if k.Generation == 0 {
 		wrong.add("kafka.generation", k.Generation, "must be 1 or above")
 	}
 	between(wrong, "kafka.partitions", k.Partitions, 1, backplane.MaxPartitions)
+	k.TLS.check(wrong)
+	k.SASL.check(wrong)
+}
+
+func (t *TLS) check(wrong *findings) {
+	for _, f := range []struct{ key, file string }{
+		{"kafka.tls.ca_file", t.CAFile}, {"kafka.tls.cert_file", t.CertFile}, {"kafka.tls.key_file", t.KeyFile},
+	} {
+		if f.file != "" && !t.Enabled {
+			wrong.add(f.key, f.file, "must be left out while kafka.tls.enabled is false")
+		}
+	}
+	if (t.CertFile == "") != (t.KeyFile == "") {
+		wrong.add("kafka.tls.cert_file", t.CertFile, "must be set together with kafka.tls.key_file, which is %q", t.KeyFile)
+	}
+}
+
+func (s *SASL) check(wrong *findings) {
+	if s.Mechanism == "" {
+		for _, f := range []struct{ key, value string }{{"kafka.sasl.user", s.User}, {"kafka.sasl.password_file", s.PasswordFile}} {
+			if f.value != "" {
+				wrong.add(f.key, f.value, "must be left out while kafka.sasl.mechanism is empty")
+			}
+		}
+		return
+	}
+	oneOf(wrong, "kafka.sasl.mechanism", s.Mechanism, "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+	for _, f := range []struct{ key, value string }{{"kafka.sasl.user", s.User}, {"kafka.sasl.password_file", s.PasswordFile}} {
+		if f.value == "" {
+			wrong.add(f.key, "", "must be set, because kafka.sasl.mechanism is %q", s.Mechanism)
+		}
+	}
 }
 
 // checkMap checks who owns what.
@@ -86,7 +124,7 @@ func (c *Config) checkMap(wrong *findings) {
 	before := len(*wrong)
 	for i, p := range c.Map {
 		key := mapKey + "[" + strconv.Itoa(i) + "]"
-		checkName(wrong, key+".node", p.Node, maxNodeName)
+		checkNodeName(wrong, key+".node", p.Node)
 		checkURL(wrong, key+".url", p.URL)
 	}
 	if own := c.ownPeer(); own != nil {
@@ -145,16 +183,13 @@ func (l *Limits) check(wrong *findings) {
 	between(wrong, "limits.idle", l.Idle, minHeartbeat, maxIdle)
 	between(wrong, "limits.node_frame_bytes", l.NodeFrameBytes, 1, maxBytes)
 	between(wrong, "limits.producer_records", l.ProducerRecords, maxSendRecords, maxRecords)
-	between(wrong, "limits.producer_bytes", l.ProducerBytes, 1, maxBytes)
+	between(wrong, "limits.producer_bytes", l.ProducerBytes, minProducerBytes, maxBytes)
 
 	if least := jsonInflation*l.BodyBytes + frameOverhead; l.QueueBytes < least {
 		wrong.add("limits.queue_bytes", l.QueueBytes, "must be at least %v, because limits.body_bytes is %v: one message of that size may need so much in JSON", least, l.BodyBytes)
 	}
 	if l.NodeFrameBytes < l.QueueBytes {
 		wrong.add("limits.node_frame_bytes", l.NodeFrameBytes, "must be at least limits.queue_bytes, which is %v: one connection's queue must fit", l.QueueBytes)
-	}
-	if least := maxSendRecords * (l.BodyBytes + recordOverhead); l.ProducerBytes < least {
-		wrong.add("limits.producer_bytes", l.ProducerBytes, "must be at least %v, because limits.body_bytes is %v: one send may become %d records", least, l.BodyBytes, maxSendRecords)
 	}
 	if l.SendsBurst < l.SendsPerSecond {
 		wrong.add("limits.sends_burst", l.SendsBurst, "must be at least limits.sends_per_second, which is %d", l.SendsPerSecond)

@@ -129,6 +129,7 @@ func TestPlainRequests(t *testing.T) {
 		{"GET /healthz HTTP/1.0\r\n\r\n", "GET", "/healthz", ""},
 		{"HEAD / HTTP/1.1\r\nhost:h\r\n\r\n", "HEAD", "/", ""},
 		{"GET /v1/route?user=a%20b HTTP/1.1\r\nHOST:\th \r\n\r\n", "GET", "/v1/route", "user=a%20b"},
+		{"GET /?a=%41 HTTP/1.1\r\nHost: h\r\n\r\n", "GET", "/", "a=%41"},
 		{"GET /a?b?c HTTP/1.1\r\nHost:\r\n\r\n", "GET", "/a", "b?c"},
 		{"OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n", "OPTIONS", "*", ""},
 		{"POST /v1/route HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n", "POST", "/v1/route", ""},

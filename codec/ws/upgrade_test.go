@@ -148,8 +148,12 @@ func TestAppendResponse(t *testing.T) {
 			t.Errorf("%d: got %+v with %q", test.status, r, body)
 		}
 	}
-	if got := AppendResponse(nil, 204, ""); bytes.Contains(got, []byte("Content-Length")) {
-		t.Errorf("204 with a length (RFC 9110, section 8.6): %q", got)
+	// RFC 9110, sections 8.6 and 15.4.5.
+	for _, status := range []int{204, 304} {
+		got := AppendResponse(nil, status, "body")
+		if HeadEnd(got, 0) != len(got) || bytes.Contains(got, []byte("Content-")) {
+			t.Errorf("with a body: %q", got)
+		}
 	}
 }
 

@@ -1,0 +1,38 @@
+package admin
+
+import "time"
+
+// The limits of the port. None is a setting: they keep a mistake of the few
+// trusted clients from hurting the node, and do not shape what it does.
+const (
+	// maxConnections bounds the open connections. More wait in the kernel's backlog.
+	// They share the process's file descriptors with the connections of users, and
+	// when those run out the event loops stop (see package reactor): a stranger
+	// who can reach the port, or a monitoring system that leaks, must not do that.
+	maxConnections = 512
+
+	// maxSends is how many sends may be read, or wait for the log, at a time. With the
+	// largest bodies they hold about 100 MB while they are read, and nearly nothing
+	// while they wait. At 5 ms each this is 50,000 a second.
+	maxSends = 256
+
+	// maxHeader bounds the head of a request in bytes.
+	maxHeader = 16 << 10
+
+	// maxTokenTTL is the longest life of a development token.
+	maxTokenTTL = 30 * 24 * time.Hour
+
+	// defaultTokenTTL is the life of a development token that names none.
+	defaultTokenTTL = time.Hour
+
+	headerTimeout = 5 * time.Second
+	readTimeout   = 30 * time.Second
+	idleTimeout   = 2 * time.Minute
+
+	// writeTimeout is the longest time from a request to the end of its answer. It
+	// also bounds the seconds that a profile may ask for.
+	writeTimeout = 2 * time.Minute
+
+	// retryAfter is what a client that may retry is told to wait, in seconds.
+	retryAfter = "1"
+)

@@ -1,0 +1,62 @@
+# The tasks of the project. "make help" lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GO ?= go
+FUZZTIME ?= 10s
+
+# One package's tests may take long on a loaded machine of two cores; a test that
+# hangs is found all the same.
+TEST_FLAGS ?= -race -shuffle=on -timeout 15m
+
+GO_FILES = find . -name '*.go' -not -path './.cache/*' -not -path '*/node_modules/*'
+
+.PHONY: help build run test prepare test-flags lint generate fuzz kafka kafka-stop clean
+
+help: ## list the tasks
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/godwit
+	$(GO) build -trimpath -o bin/godwit ./tools/godwit
+
+run: build ## build, then run a server for development
+	bin/godwit dev
+
+test: prepare ## install what the tests use, lint, and run all tests
+	$(GO) test $(TEST_FLAGS) ./...
+
+prepare: ## all of test but the tests
+	@bash tools/setup/all.sh
+	@$(MAKE) --no-print-directory lint
+
+test-flags:
+	@echo $(TEST_FLAGS)
+
+lint: ## gofmt, go vet and staticcheck
+	@unformatted=$$($(GO_FILES) -print0 | xargs -0 gofmt -l); \
+	if [[ -n $$unformatted ]]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+generate: ## make generated code anew
+	$(GO) generate ./...
+
+fuzz: ## run every fuzz target for FUZZTIME (10s)
+	@for package in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+	    echo "$$package $$target"; \
+	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+	  done; \
+	done
+
+kafka: ## start Apache Kafka on port 9092
+	@bash tools/kafka/kafka.sh start
+
+kafka-stop: ## stop it
+	@bash tools/kafka/kafka.sh stop
+
+clean: ## delete what was built and fetched; not godwit-data
+	rm -rf bin
+	if [[ -e .cache ]]; then bash tools/kafka/kafka.sh stop && rm -rf .cache; fi

@@ -25,8 +25,8 @@ type Config struct {
 	Listen string
 	// Loops is the number of event loops, 0 for as many as GOMAXPROCS.
 	Loops int
-	// Connections is the most connections at once. It is lowered to what the limit
-	// of open files allows.
+	// Connections is the most connections at once, 0 for as many as the limit of open
+	// files allows. It is lowered to that.
 	Connections int
 	Session     session.Config
 	Log         *slog.Logger
@@ -77,17 +77,20 @@ func New(c Config, d *session.Deps) *Reactor {
 	return r
 }
 
-// Start listens, and returns when connections are accepted.
-func (r *Reactor) Start() error {
+// Bind checks that the reactor can be started, and settles its address. It must
+// have succeeded before Start.
+func (r *Reactor) Bind() error {
 	if r.config.Loops > registry.MaxLoops {
 		return fmt.Errorf("reactor: %d loops: there may be at most %d", r.config.Loops, registry.MaxLoops)
 	}
 	if err := r.setCap(); err != nil {
 		return err
 	}
-	if err := r.probe(); err != nil {
-		return err
-	}
+	return r.probe()
+}
+
+// Start listens, and returns when connections are accepted.
+func (r *Reactor) Start() error {
 	var err error
 	if r.poller, err = newPoller(func() []*loop { return *r.loops.Load() }); err != nil {
 		return err
@@ -112,7 +115,10 @@ func (r *Reactor) setCap() error {
 	if room < 1 {
 		return fmt.Errorf("reactor: the limit of open files is %d, and %d are kept for other use than connections", limit.Cur, reservedFiles)
 	}
-	r.cap = min(int64(r.config.Connections), room)
+	r.cap = room
+	if want := int64(r.config.Connections); want != 0 {
+		r.cap = min(want, room)
+	}
 	if r.cap < int64(r.config.Connections) {
 		r.config.Log.Warn("the limit of open files allows fewer connections than the setting", "connections", r.cap, "setting", r.config.Connections, "open_files", limit.Cur)
 	}
@@ -150,7 +156,7 @@ func (r *Reactor) run() {
 	}
 }
 
-// Addr returns the address of the public port, valid after Start.
+// Addr returns the address of the public port, valid after Bind.
 func (r *Reactor) Addr() *net.TCPAddr { return r.addr }
 
 // Ended is closed when the reactor has ended: after Stop, or by itself, which is a

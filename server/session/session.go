@@ -51,11 +51,10 @@ type Session struct {
 	tokens   float32
 	tokensAt uint32 // Unix milliseconds modulo 2^32
 
-	state      state
-	encoding   codec.Encoding
-	draining   bool
-	refreshing bool // a token is being verified
-	end        End
+	state    state
+	encoding codec.Encoding
+	draining bool
+	end      End
 }
 
 type state uint8

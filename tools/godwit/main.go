@@ -53,9 +53,12 @@ func newRoot() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		newConfig(),
+		newDev(),
 		newHashCheck(),
 		newRoute(),
+		newServe(),
 		newToken(),
+		newTopics(),
 		newVersion(),
 	)
 	markFailures(root)

@@ -1,0 +1,254 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/godwit-im/godwit/backplane"
+	"github.com/godwit-im/godwit/backplane/kafka"
+	"github.com/godwit-im/godwit/registry"
+	"github.com/godwit-im/godwit/server/admin"
+	"github.com/godwit-im/godwit/server/auth"
+	"github.com/godwit-im/godwit/server/config"
+	"github.com/godwit-im/godwit/server/delivery"
+	"github.com/godwit-im/godwit/server/reactor"
+	"github.com/godwit-im/godwit/server/session"
+)
+
+// Options is what a node is started with.
+type Options struct {
+	Config *config.Config
+	// Key is the key that tokens are verified with, the contents of the file that
+	// Config names.
+	Key []byte
+	// Embedded says that the log is the embedded broker, which has made its topic
+	// itself: there is no cluster whose safety could be verified.
+	Embedded bool
+	// Pages are served at the root of the admin port, nil for none.
+	Pages http.Handler
+	// Sign makes tokens for the pages; nil outside of development.
+	Sign func(user string, ttl time.Duration) (string, error)
+	Log  *slog.Logger
+}
+
+// Node is a running node.
+type Node struct {
+	log         *slog.Logger
+	producer    *kafka.Producer
+	consumer    *kafka.Consumer
+	verifiers   *verifyPool
+	dispatchers []*delivery.Dispatcher
+	reactor     *reactor.Reactor
+	admin       *admin.Server
+	partitions  []backplane.Partition
+	advertise   string
+}
+
+// Start starts a node and returns when it accepts connections; until it has
+// caught up with its partitions it refuses them as not ready (see Ready). ctx
+// bounds the start only.
+func Start(ctx context.Context, o Options) (_ *Node, err error) {
+	n := &Node{log: o.Log}
+	defer func() {
+		if err != nil {
+			n.abort()
+		}
+	}()
+	c := o.Config
+	kc, err := KafkaConfig(c, o.Log)
+	if err != nil {
+		return nil, err
+	}
+	if !o.Embedded {
+		if err := verifyTopic(ctx, c, kc, o.Log); err != nil {
+			return nil, err
+		}
+	}
+	verifier, err := auth.NewVerifier(auth.Options{Algorithm: c.Token.Algorithm, Key: o.Key, Issuer: c.Token.Issuer, Audience: c.Token.Audience})
+	if err != nil {
+		return nil, err
+	}
+	if n.producer, err = kafka.NewProducer(kc); err != nil {
+		return nil, err
+	}
+	workers := c.Workers
+	if workers == 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	n.verifiers = newVerifyPool(verifier, workers)
+
+	deps := &session.Deps{
+		Registry:    registry.New(),
+		Producer:    n.producer,
+		Tails:       delivery.NewTails(c.Kafka.Generation, c.Kafka.Partitions),
+		Memory:      delivery.NewMemory(int64(c.Limits.NodeFrameBytes)),
+		Verifier:    verifier,
+		VerifyLater: n.verifiers.later,
+		Ready:       func() bool { return n.Ready() == nil },
+	}
+	re := reactor.New(reactor.Config{
+		Listen: c.Listen, Loops: c.Loops, Connections: c.Limits.Connections, Session: sessionConfig(c), Log: o.Log,
+	}, deps)
+	if err := n.consume(c, kc, workers, deps, re); err != nil {
+		return nil, err
+	}
+	if err := re.Bind(); err != nil {
+		return nil, err
+	}
+	if c.Advertise == "" {
+		c.Advertise = config.ConnectURL(re.Addr().String())
+	}
+	n.advertise = c.Advertise
+	if deps.Placement, err = c.Placement(); err != nil {
+		return nil, err
+	}
+	n.partitions = deps.Placement.Partitions()
+	if err := n.startAdmin(&o, deps, re); err != nil {
+		return nil, err
+	}
+	if err := n.consumer.Add(n.partitions, time.Now().Add(-backplane.Rewind).UnixMilli()); err != nil {
+		return nil, err
+	}
+	if err := re.Start(); err != nil {
+		return nil, err
+	}
+	n.reactor = re
+	return n, nil
+}
+
+// verifyTopic checks that the topic is what the settings say.
+func verifyTopic(ctx context.Context, c *config.Config, kc kafka.Config, log *slog.Logger) error {
+	ctx, cancel := context.WithTimeout(ctx, topicTimeout)
+	defer cancel()
+	findings, err := kafka.Verify(ctx, kc, c.Unsafe)
+	for _, f := range findings {
+		log.Warn("the topic is less safe than it should be", "topic", kc.Topic(), "finding", f.String())
+	}
+	if unsafe := (*kafka.UnsafeError)(nil); errors.As(err, &unsafe) {
+		return fmt.Errorf("%w; make it safer, or set unsafe to accept that acknowledged messages can be lost", err)
+	}
+	return err
+}
+
+// consume makes the dispatchers and the consumer that feeds them; it reads nothing yet.
+func (n *Node) consume(c *config.Config, kc kafka.Config, workers int, deps *session.Deps, re *reactor.Reactor) error {
+	limit := max(dedupeEntries/max(c.Partitions.Len(), 1), dedupeLeast)
+	n.dispatchers = make([]*delivery.Dispatcher, workers)
+	for i := range n.dispatchers {
+		n.dispatchers[i] = delivery.New(delivery.Config{
+			Loops: re, Registry: deps.Registry, Memory: deps.Memory, Tails: deps.Tails, Log: n.log,
+			NewDedupe: func() *backplane.Dedupe { return backplane.NewDedupe(limit) },
+		})
+	}
+	var err error
+	n.consumer, err = kafka.NewConsumer(kc, workers, func(worker int) backplane.Handler { return n.dispatchers[worker] })
+	return err
+}
+
+func (n *Node) startAdmin(o *Options, deps *session.Deps, re *reactor.Reactor) error {
+	c := o.Config
+	token, err := c.AdminToken()
+	if err != nil {
+		return err
+	}
+	metrics := prometheus.NewRegistry()
+	for _, m := range []prometheus.Collector{
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		n.producer, n.consumer,
+		&collector{reactor: re, registry: deps.Registry, memory: deps.Memory, dispatchers: n.dispatchers},
+	} {
+		if err := metrics.Register(m); err != nil {
+			return fmt.Errorf("server: metrics: %w", err)
+		}
+	}
+	n.admin, err = admin.New(admin.Config{
+		Listen: c.Admin, Token: token, Gatherer: metrics, Ready: n.Ready, Producer: n.producer,
+		Body: int(c.Limits.BodyBytes), Pages: o.Pages, Sign: o.Sign,
+		PublicURL: func() string { return n.advertise }, Log: n.log,
+	})
+	return err
+}
+
+// Ready returns nil when the node serves its users, else why it does not yet, or
+// no longer.
+func (n *Node) Ready() error {
+	switch {
+	case n.consumer.Err() != nil:
+		return n.consumer.Err()
+	case !n.consumer.Ready():
+		return errors.New("the consumer has not yet caught up with the log")
+	}
+	return nil
+}
+
+// URL returns the address that clients connect to.
+func (n *Node) URL() string { return n.advertise }
+
+// AdminURL returns the address of the admin port.
+func (n *Node) AdminURL() string { return "http://" + n.admin.Addr().String() }
+
+// Failed is closed when the node cannot go on; Err says why.
+func (n *Node) Failed() <-chan struct{} { return n.reactor.Ended() }
+
+// Err returns why the node failed, nil if it was stopped.
+func (n *Node) Err() error { return n.reactor.Err() }
+
+// Stop stops the node in order: new connections and sends are refused; clients get
+// the answers to what they sent, then are told to reconnect; what backends asked
+// for is answered; then the log and the loops end. What is not done when ctx ends
+// is cut off, and the error says what that was.
+func (n *Node) Stop(ctx context.Context) error {
+	err := n.reactor.Drain(ctx)
+	err = errors.Join(err, n.admin.Close(ctx), n.producer.Close(ctx))
+	// What has to end at once even though ctx may have ended.
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	err = errors.Join(err, n.reactor.Stop(end))
+	n.consumer.Close()
+	n.verifiers.stop()
+	return err
+}
+
+// abort ends what a failed Start has begun.
+func (n *Node) abort() {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel() // there is nothing to wait for
+	if n.admin != nil {
+		_ = n.admin.Close(ctx)
+	}
+	if n.producer != nil {
+		_ = n.producer.Close(ctx)
+	}
+	if n.consumer != nil {
+		n.consumer.Close()
+	}
+	if n.verifiers != nil {
+		n.verifiers.stop()
+	}
+}
+
+func sessionConfig(c *config.Config) session.Config {
+	return session.Config{
+		Node:           c.Node,
+		Body:           int(c.Limits.BodyBytes),
+		QueueMessages:  c.Limits.QueueMessages,
+		QueueBytes:     int(c.Limits.QueueBytes),
+		InFlight:       c.Limits.InFlight,
+		Rate:           c.Limits.SendsPerSecond,
+		Burst:          c.Limits.SendsBurst,
+		Answers:        answersPerLoop,
+		UpgradeTimeout: c.Limits.UpgradeTimeout,
+		Heartbeat:      c.Limits.Heartbeat,
+		Idle:           c.Limits.Idle,
+		CursorLag:      cursorLag,
+	}
+}

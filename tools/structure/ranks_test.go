@@ -1,0 +1,80 @@
+package structure
+
+// ranks is the order of the packages: each may import only those of a lower
+// rank, in code that is not a test. So imports run downwards, and cannot form a
+// circle. A package that is not here fails the tests: whoever adds one decides
+// where it stands.
+var ranks = map[string]int{
+	// What a message is, and where it lives.
+	"backplane": 0,
+
+	// Bytes in, bytes out; and structures that know nothing of messages.
+	"backplane/spread": 1,
+	"codec/godwitpb":   1,
+	"codec/ws":         1,
+	"registry":         1,
+	"registry/ring":    1,
+	"server/auth":      1,
+	"server/placement": 1,
+
+	// The wire protocol, the log, the settings.
+	"backplane/kafka": 2,
+	"codec":           2,
+	"server/config":   2,
+
+	// The log for one node and for tests.
+	"backplane/embedded":  3,
+	"backplane/kafkatest": 4,
+
+	// A node, from the inside out.
+	"server/delivery": 4,
+	"server/session":  5,
+	"server/reactor":  6,
+	"server/admin":    6,
+	"server":          7,
+
+	// The other end of the wire.
+	"tools/client": 7,
+
+	// What uses a node.
+	"bench":           8,
+	"bench/load":      9,
+	"bench/report":    9,
+	"tools/web":       8,
+	"tools/e2e":       8,
+	"tools/structure": 8,
+	"tools/godwit":    10,
+}
+
+// forTests are the packages that serve tests. Only tests, and other such packages,
+// may import them.
+var forTests = map[string]bool{
+	"backplane/kafkatest": true,
+}
+
+// owners are the modules that only some packages may know, tests included: all
+// that the rest knows of them goes through those packages.
+var owners = []struct {
+	module   string
+	packages map[string]bool
+	tests    bool // whether tests of other packages may import it
+}{
+	{"github.com/twmb/franz-go", set("backplane/kafka", "backplane/embedded", "backplane/kafkatest"), false},
+	{"github.com/panjf2000/gnet", set("server/reactor"), false},
+	{"github.com/knadh/koanf", set("server/config"), false},
+	{"github.com/golang-jwt/jwt", set("server/auth"), true},
+	{"github.com/spf13/cobra", set("tools/godwit"), false},
+}
+
+// pure are the packages of protocol code: they take bytes and events and return
+// bytes and effects. They open nothing, start no goroutine and read no clock, so
+// that tests and simulations can drive every step of them.
+var pure = set("backplane", "codec", "codec/ws", "registry/ring", "server/placement", "server/session")
+
+func set(members ...string) map[string]bool {
+	m := make(map[string]bool, len(members))
+	for _, member := range members {
+		m[member] = true
+	}
+	return m
+}

@@ -27,7 +27,7 @@ const (
 var ErrBadCursor = errors.New("codec: not a cursor")
 
 // AppendCursor appends the cursor of p, whose partition must be below
-// backplane.MaxPartitions and whose offset at least -1.
+// backplane.MaxPartitions and whose offset is at least -1 and below 2^63-1.
 func AppendCursor(dst []byte, p backplane.Position) []byte {
 	var buf [maxCursorBytes]byte
 	return base64.RawURLEncoding.AppendEncode(dst, appendCursorBytes(buf[:0], p))

@@ -53,6 +53,15 @@ func (d *Decoder) setID(id []byte) *Error {
 	return nil
 }
 
+// checkToken checks the token of a refresh. Whether it is valid, and that it is
+// there at all, is for whoever verifies it.
+func checkToken(token []byte) *Error {
+	if len(token) > MaxToken {
+		return refusal(CodeUnauthorized, "the token is longer than 4096 bytes")
+	}
+	return nil
+}
+
 // addRecipient takes the next recipient of a send.
 func (d *Decoder) addRecipient(user []byte, lim *Limits) *Error {
 	if len(d.to) >= lim.Recipients {

@@ -131,6 +131,7 @@ func (d *Decoder) jsonText(m members, lim *Limits, f *ClientFrame) *Error {
 		return d.setID(text)
 	case memberToken:
 		f.Token = text
+		return checkToken(text)
 	case memberKind:
 		f.Send.Kind = kindOf(text)
 		if !f.Send.Kind.Valid() {

@@ -137,6 +137,9 @@ func protoRefresh(b []byte) ([]byte, *Error) {
 	if m < 0 {
 		return nil, badProto(m)
 	}
+	if err := checkToken(token); err != nil {
+		return nil, err
+	}
 	if !utf8.Valid(token) {
 		return nil, refusal(CodeBadFrame, "the token is not valid UTF-8")
 	}

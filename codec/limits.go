@@ -13,6 +13,11 @@ type Limits struct {
 var DefaultLimits = Limits{Body: backplane.MaxBody, Recipients: backplane.MaxRecipients}
 
 const (
+	// MaxToken is the longest token of a refresh, in bytes: room for a JSON Web Token
+	// with a signature of RSA 4096 and a few hundred bytes of claims, several times
+	// over. A longer one is refused as unauthorized.
+	MaxToken = 4 << 10
+
 	// jsonExpansion is by how much JSON can lengthen a byte of text: a control
 	// character takes six bytes, as in \u0001.
 	jsonExpansion = 6
@@ -33,11 +38,10 @@ const (
 // with more white space than anybody needs: the limit to set for the WebSocket
 // messages of clients.
 func (l *Limits) MaxFrame(enc Encoding) int {
-	values := l.Body + backplane.MaxClientID + l.Recipients*backplane.MaxUserID
+	send := l.Body + backplane.MaxClientID + l.Recipients*backplane.MaxUserID
+	refresh := MaxToken // which has no characters that need an escape
 	if enc == JSON {
-		values *= jsonExpansion
+		send *= jsonExpansion
 	}
-	// A refresh carries a token instead, which is far shorter than the least send
-	// that this allows.
-	return values + l.Recipients*recipientOverhead + frameOverhead
+	return max(send+l.Recipients*recipientOverhead, refresh) + frameOverhead
 }

@@ -47,12 +47,7 @@ func NewProducer(cfg Config) (*Producer, error) {
 		metrics:    kprom.NewMetrics(metricsNamespace, kprom.Subsystem("producer_client"), kprom.Registry(nil), kprom.FetchAndProduceDetail(kprom.ByNode, kprom.Batches, kprom.Records, kprom.UncompressedBytes)),
 	}
 	p.table = newFlights(&cfg.Producer, p.counts)
-	p.flights.New = func() any { return &flight{producer: p} }
-	p.records.New = func() any {
-		r := new(record)
-		r.promise = r.settle
-		return r
-	}
+	p.pool()
 	client, err := kgo.NewClient(append(cfg.clientOptions(p.wire.watch), cfg.producerOptions(p.metrics)...)...)
 	if err != nil {
 		return nil, fmt.Errorf("kafka: making the producer's client: %w", err)
@@ -60,6 +55,16 @@ func NewProducer(cfg Config) (*Producer, error) {
 	p.client = client
 	p.timer.Go(p.table.run)
 	return p, nil
+}
+
+// pool makes the pools ready.
+func (p *Producer) pool() {
+	p.flights.New = func() any { return &flight{producer: p} }
+	p.records.New = func() any {
+		r := new(record)
+		r.promise = r.settle
+		return r
+	}
 }
 
 // producerOptions returns the options of the producer's client.

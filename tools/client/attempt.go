@@ -1,0 +1,119 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"time"
+
+	"github.com/godwit-im/godwit/backplane"
+	"github.com/godwit-im/godwit/codec"
+)
+
+// attempt is one send on one connection. It holds a slot until its ack comes, even if
+// nobody waits for that any more, because the server counts it so long.
+type attempt struct {
+	payload []byte
+	done    chan struct{} // closed when there is an ack
+
+	// Written before done is closed.
+	status backplane.Status
+	code   backplane.Code
+	ack    Ack
+}
+
+// errLost is what begin and await return when the connection has ended.
+var errLost = errors.New("client: the connection was lost")
+
+// begin makes an attempt as soon as there is a slot for it and its time has come. It
+// joins an attempt for the same message that is under way, which somebody has given up
+// waiting for. On an error nothing was sent: errLost, ErrIDInUse, or the context's cause.
+func (k *conn) begin(ctx context.Context, id string, f frame) (*attempt, error) {
+	select {
+	case k.slots <- struct{}{}:
+	case <-k.done:
+		return nil, errLost
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	if err := k.awaitPace(ctx); err != nil {
+		<-k.slots
+		return nil, err
+	}
+	a := &attempt{payload: f.payload, done: make(chan struct{})}
+	k.mu.Lock()
+	underway := k.attempts[id]
+	if underway == nil {
+		k.attempts[id] = a
+	}
+	k.mu.Unlock()
+	switch {
+	case underway == nil:
+	case bytes.Equal(underway.payload, f.payload):
+		<-k.slots
+		return underway, nil
+	default:
+		<-k.slots
+		return nil, ErrIDInUse
+	}
+	select {
+	case k.sends <- f: // there is room, unless the server acks what it has not received
+	case <-k.done:
+	}
+	return a, nil
+}
+
+// awaitPace waits until the server's rate allows another frame.
+func (k *conn) awaitPace(ctx context.Context) error {
+	r := k.pace.Reserve()
+	delay := r.Delay()
+	if delay == 0 {
+		return nil
+	}
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-k.done:
+		return errLost
+	case <-ctx.Done():
+		r.Cancel()
+		return context.Cause(ctx)
+	}
+}
+
+// await waits for the ack of an attempt. After an error, errLost or the context's cause,
+// nobody knows the outcome.
+func (k *conn) await(ctx context.Context, a *attempt) error {
+	var err error
+	select {
+	case <-a.done:
+		return nil
+	case <-k.done:
+		err = errLost
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	}
+	select {
+	case <-a.done: // it came at the same time
+		return nil
+	default:
+		return err
+	}
+}
+
+// acked takes an ack. The reading goroutine calls it.
+func (k *conn) acked(f *codec.Ack) {
+	k.mu.Lock()
+	a := k.attempts[string(f.ID)]
+	delete(k.attempts, string(f.ID))
+	k.mu.Unlock()
+	if a == nil {
+		return
+	}
+	a.status, a.code = f.Status, f.Code
+	a.ack = Ack{ID: string(f.ID), MessageID: f.MessageID, Time: time.UnixMilli(f.Time)}
+	close(a.done)
+	<-k.slots
+}

@@ -1,0 +1,121 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+)
+
+// Client keeps one user's connection. Use New.
+type Client struct {
+	// Static.
+	opts   Options
+	home   endpoint // that of the options
+	log    *slog.Logger
+	events *queue
+	ended  chan struct{} // closed when Run is about to return
+
+	// Atomic.
+	running atomic.Bool // Run was called
+
+	// A semaphore: one Refresh at a time.
+	refreshing chan struct{}
+
+	// Guarded by mu.
+	mu      sync.Mutex
+	conn    *conn         // that is welcomed; nil when there is none
+	changed chan struct{} // closed, and replaced, when conn is set
+	err     error         // of Send and Refresh once ended is closed
+}
+
+// New returns a Client, which does nothing until Run is called.
+func New(opts Options) (*Client, error) {
+	if err := opts.complete(); err != nil {
+		return nil, err
+	}
+	home, err := parseEndpoint(opts.URL)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{
+		opts:       opts,
+		home:       home,
+		log:        opts.Logger,
+		events:     newQueue(),
+		ended:      make(chan struct{}),
+		refreshing: make(chan struct{}, 1),
+		changed:    make(chan struct{}),
+	}, nil
+}
+
+// Device returns the name of the device: that of the options, or the random one.
+func (c *Client) Device() string { return c.opts.Device }
+
+// Run connects and stays connected until ctx ends; then it says goodbye to the server and
+// returns nil. Otherwise it returns why connecting again is pointless: a *CloseError or a
+// *RefusedError. It returns after the last callback has, and is called once.
+//
+// Sends that are under way when ctx ends do not learn their outcome: wait for them first.
+func (c *Client) Run(ctx context.Context) error {
+	if !c.running.CompareAndSwap(false, true) {
+		return errors.New("client: Run was called before")
+	}
+	var callbacks sync.WaitGroup
+	callbacks.Go(c.events.run)
+	r := runner{Client: c, at: c.home, backoff: backoff{min: c.opts.MinBackoff, max: c.opts.MaxBackoff}}
+	err := r.run(ctx)
+	c.mu.Lock()
+	c.err = ErrClosed
+	if err != nil {
+		c.err = fmt.Errorf("%w: %w", ErrClosed, err)
+	}
+	c.mu.Unlock()
+	close(c.ended)
+	c.events.close()
+	callbacks.Wait()
+	return err
+}
+
+func (c *Client) current() *conn {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.conn
+}
+
+// set makes k, which may be nil, the connection for sends.
+func (c *Client) set(k *conn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.conn = k
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+// connected returns the connection, and waits for it if there is none.
+func (c *Client) connected(ctx context.Context) (*conn, error) {
+	for {
+		c.mu.Lock()
+		k, changed := c.conn, c.changed
+		c.mu.Unlock()
+		if k != nil {
+			return k, nil
+		}
+		select {
+		case <-changed:
+		case <-c.ended:
+			return nil, c.closed()
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// closed returns the error of a Client that has ended.
+func (c *Client) closed() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}

@@ -1,0 +1,100 @@
+package client
+
+import (
+	"time"
+
+	"github.com/godwit-im/godwit/codec"
+)
+
+// The times of the client.
+const (
+	// sendWindow is how long after its first attempt a send is tried again. Readers
+	// recognise a retry for backplane.DuplicateWindow, three times as long, so that
+	// the last attempt is safe even if it takes its time on the way.
+	sendWindow = 20 * time.Second
+
+	// sendPauseMin and sendPauseMax bound the bound of the random pause before a send
+	// is tried again on the same connection.
+	sendPauseMin = 100 * time.Millisecond
+	sendPauseMax = 2 * time.Second
+
+	// pongTimeout is how long the server has to send anything after a ping.
+	pongTimeout = 5 * time.Second
+
+	// defaultHeartbeat is the silence before a ping if the server's welcome does not say.
+	defaultHeartbeat = 60 * time.Second
+
+	// connectTimeout is how long it may take to be connected, from the name's
+	// resolution to the welcome.
+	connectTimeout = 15 * time.Second
+
+	// routeTimeout is how long the answer to the question for the route may take.
+	routeTimeout = 5 * time.Second
+
+	// writeTimeout is how long the socket may take no byte of what the client sends.
+	writeTimeout = 10 * time.Second
+
+	// closeTimeout is how long the closing handshake may take.
+	closeTimeout = 2 * time.Second
+
+	// defaultMinBackoff and defaultMaxBackoff are those of Options.
+	defaultMinBackoff = 500 * time.Millisecond
+	defaultMaxBackoff = 30 * time.Second
+
+	// stableAfter is how long a connection must have lasted for the client to forget
+	// the failures before it.
+	stableAfter = 30 * time.Second
+
+	// maxPause bounds every pause that a server asks for.
+	maxPause = 60 * time.Second
+
+	// busyPause is the least pause after the close code 1013, which asks for a longer
+	// one than others.
+	busyPause = time.Second
+)
+
+// The sizes of the client.
+const (
+	// maxRedirects is how many times in a row the client goes where it is directed
+	// without having had a stable connection.
+	maxRedirects = 5
+
+	// queueEvents and queueBytes bound what waits for the callbacks. One event has room
+	// whatever its size.
+	queueEvents = 256
+	queueBytes  = 4 << 20
+
+	// maxInFlight is how many sends of one client await their ack at most, whatever the
+	// server allows.
+	maxInFlight = 256
+
+	// spareAnswers is what the client leaves free of the answers that the server lets it
+	// await: for a ping and for a refresh.
+	spareAnswers = 2
+
+	// controlFrames is how many frames that are no sends may wait to be written.
+	controlFrames = 16
+
+	// readBuffer is how much is read from the socket at once, writeBatch how much is
+	// gathered, at least, before more frames have to wait for the next write. In bytes.
+	readBuffer = 16 << 10
+	writeBatch = 64 << 10
+
+	// maxFragments is how many frames a message of the server may come in.
+	maxFragments = 64
+
+	// deliverOverhead is by how much, in bytes, a delivery can exceed the largest frame
+	// of a client: it has the sender, the cursor and a few numbers besides.
+	deliverOverhead = 4 << 10
+
+	// maxRefusal is how much of the body of a refusal is read, in bytes.
+	maxRefusal = 4 << 10
+
+	// maxRoute is the size of the largest answer to the question for the route, in bytes.
+	maxRoute = 16 << 10
+)
+
+// maxMessage returns the size in bytes of the largest WebSocket message of a server.
+func maxMessage(enc codec.Encoding) int {
+	return codec.DefaultLimits.MaxFrame(enc) + deliverOverhead
+}

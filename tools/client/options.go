@@ -1,0 +1,111 @@
+package client
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+	"unicode/utf8"
+
+	"github.com/godwit-im/godwit/backplane"
+	"github.com/godwit-im/godwit/codec"
+)
+
+// Options say how a Client connects and whom it tells what. URL and Token are needed,
+// the rest has defaults.
+type Options struct {
+	// URL is where to connect first: ws://host:port or wss://host:port. The path
+	// /v1/connect is added if there is none. Any node will do: it tells the address of
+	// the one that serves the user.
+	URL string
+
+	// Token returns the token to connect with. It is called before each attempt to
+	// connect, and by Refresh, so it may be called by several goroutines. If it fails,
+	// the attempt has failed.
+	Token func(context.Context) (string, error)
+
+	// Device is a stable name of this device, at most backplane.MaxDevice bytes of UTF-8. By
+	// it the server recognises a send that is tried again on another connection. No
+	// two clients of a user may use the same name at the same time. Without one the
+	// Client makes a random name for its lifetime.
+	Device string
+
+	// JSON makes the client speak JSON rather than protobuf.
+	JSON bool
+
+	// OnMessage is told each message that arrives, OnGap each range of deliveries that
+	// was lost on the way, OnState each change of the connection, and OnError what went
+	// wrong without ending the connection: a *ServerError or a *SequenceError. Any of
+	// them may be nil. They are called one at a time.
+	OnMessage func(Message)
+	OnGap     func(Gap)
+	OnState   func(State)
+	OnError   func(error)
+
+	// MinBackoff and MaxBackoff bound the bound of the random pause before connecting
+	// again: 500 ms and 30 s unless set.
+	MinBackoff, MaxBackoff time.Duration
+
+	// TLS is the configuration for wss URLs; nil is the default one.
+	TLS *tls.Config
+
+	// Dial makes connections: that of a net.Dialer if nil.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
+	// Logger is told what happens to the connection; nil for no log. Tokens and bodies
+	// are never logged.
+	Logger *slog.Logger
+}
+
+// StaticToken returns a Token function for a token that never changes.
+func StaticToken(token string) func(context.Context) (string, error) {
+	return func(context.Context) (string, error) { return token, nil }
+}
+
+// complete checks the options and fills in the defaults.
+func (o *Options) complete() error {
+	if o.Token == nil {
+		return errors.New("client: Token is missing: a function that returns the token to connect with")
+	}
+	if len(o.Device) > backplane.MaxDevice || !utf8.ValidString(o.Device) {
+		return fmt.Errorf("client: Device is %q: must be at most %d bytes of UTF-8", o.Device, backplane.MaxDevice)
+	}
+	if o.Device == "" {
+		o.Device = randomID()
+	}
+	if o.MinBackoff == 0 {
+		o.MinBackoff = defaultMinBackoff
+	}
+	if o.MaxBackoff == 0 {
+		o.MaxBackoff = max(defaultMaxBackoff, o.MinBackoff)
+	}
+	if o.MinBackoff < 0 || o.MaxBackoff < o.MinBackoff {
+		return fmt.Errorf("client: MinBackoff is %v and MaxBackoff %v: must be positive and in this order", o.MinBackoff, o.MaxBackoff)
+	}
+	if o.Dial == nil {
+		o.Dial = new(net.Dialer).DialContext
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return nil
+}
+
+func (o *Options) encoding() codec.Encoding {
+	if o.JSON {
+		return codec.JSON
+	}
+	return codec.Proto
+}
+
+// randomID returns 128 random bits in hexadecimal digits.
+func randomID() string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}

@@ -1,0 +1,42 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+)
+
+// route asks the node at e who serves a user.
+func (c *Client) route(ctx context.Context, e endpoint, user string) (*MovedError, error) {
+	ctx, cancel := context.WithTimeout(ctx, routeTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, e.route(user), nil)
+	if err != nil {
+		return nil, err
+	}
+	transport := &http.Transport{
+		DialContext:            c.opts.Dial,
+		TLSClientConfig:        c.opts.TLS.Clone(),
+		DisableKeepAlives:      true, // one question, and no connection left behind
+		MaxResponseHeaderBytes: maxRoute,
+	}
+	response, err := transport.RoundTrip(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("client: the route is refused with status %d", response.StatusCode)
+	}
+	var answer struct {
+		Node       string `json:"node"`
+		URL        string `json:"url"`
+		MapVersion uint64 `json:"map_version"`
+	}
+	if err := json.NewDecoder(io.LimitReader(response.Body, maxRoute)).Decode(&answer); err != nil {
+		return nil, fmt.Errorf("client: the route cannot be read: %w", err)
+	}
+	return &MovedError{URL: answer.URL, Node: answer.Node, MapVersion: answer.MapVersion}, nil
+}

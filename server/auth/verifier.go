@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/golang-jwt/jwt/v5"
 	lru "github.com/hashicorp/golang-lru/v2"
 
@@ -141,10 +140,10 @@ func (v *Verifier) verify(token string, now time.Time) (Claims, error) {
 	if err := backplane.ValidUser([]byte(c.Subject)); err != nil {
 		return Claims{}, refuse(CodeClaims, `"sub" is no user id: `+err.Error())
 	}
-	if !c.ExpiresAt.Before(latest) {
+	if !c.Expires.Before(latest) {
 		return Claims{}, refuse(CodeClaims, `"exp" is beyond the year 9999`)
 	}
-	return Claims{User: c.Subject, Expires: c.ExpiresAt.Time}, nil
+	return Claims{User: c.Subject, Expires: c.Expires.Time}, nil
 }
 
 // pinned gives the key to tokens of the node's algorithm only.
@@ -158,16 +157,6 @@ func (v *Verifier) pinned(t *jwt.Token) (any, error) {
 		return nil, refuse(CodeMalformed, `the token demands an extension ("crit") that is not known here`)
 	}
 	return v.key, nil
-}
-
-// tokenClaims is the claims that are read. Others are ignored.
-type tokenClaims struct{ jwt.RegisteredClaims }
-
-// UnmarshalJSON reads claims strictly: encoding/json would take "SUB" for "sub",
-// the last of two, and turn bytes that are not UTF-8 into a character that
-// another user's id may have.
-func (c *tokenClaims) UnmarshalJSON(b []byte) error {
-	return json.Unmarshal(b, &c.RegisteredClaims)
 }
 
 // explain turns an error of the parser into ours.

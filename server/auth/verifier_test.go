@@ -156,7 +156,7 @@ func TestGoodClaims(t *testing.T) {
 		"valid from now":         claims(jwt.MapClaims{"aud": "chat", "nbf": now.Unix()}),
 		"longest user":           claims(jwt.MapClaims{"aud": "chat", "sub": strings.Repeat("u", 128)}),
 		"user beyond ASCII":      claims(jwt.MapClaims{"aud": "chat", "sub": "Zoë 🐦"}),
-		"claims of others":       claims(jwt.MapClaims{"aud": "chat", "roles": []string{"admin"}, "iss": "anyone"}),
+		"claims of others":       claims(jwt.MapClaims{"aud": "chat", "roles": []string{"admin"}, "iss": "anyone", "jti": 7, "iat": "noon"}),
 		"expiry with a fraction": claims(jwt.MapClaims{"aud": "chat", "exp": float64(now.Unix()) + 10.5}),
 	} {
 		got, err := v.Verify(s.sign(t, c), now)

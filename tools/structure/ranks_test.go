@@ -8,6 +8,12 @@ var ranks = map[string]int{
 	// What a message is, and where it lives.
 	"backplane": 0,
 
+	// Memory that is used again.
+	"codec/buffer": 0,
+
+	// Where buffers come from.
+	"codec/buffer": 0,
+
 	// Bytes in, bytes out; and structures that know nothing of messages.
 	"backplane/spread": 1,
 	"codec/godwitpb":   1,

@@ -36,7 +36,7 @@ var closeCodes = [...]struct {
 	Code CloseCode
 	Text string
 }{
-	{CloseGoingAway, "The server gave the connection up, for example because nothing came from the client any more. Reconnect."},
+	{CloseGoingAway, "The server is going away. Reconnect after a pause."},
 	{CloseTooBig, "A message of the client was too large. Do not send it again."},
 	{CloseInternal, "The server made a mistake. Reconnect after a pause."},
 	{CloseRestart, "The node is stopping. Reconnect after a pause."},

@@ -8,9 +8,6 @@ var ranks = map[string]int{
 	// What a message is, and where it lives.
 	"backplane": 0,
 
-	// Memory that is used again.
-	"codec/buffer": 0,
-
 	// Where buffers come from.
 	"codec/buffer": 0,
 

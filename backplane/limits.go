@@ -4,8 +4,9 @@ package backplane
 // (clients are told some of them in welcome) and of the stored format, so they
 // are constants, not settings.
 const (
-	// MaxUserID is the longest user id, in bytes of UTF-8. Ids have 1 to 128
-	// bytes, so that one fits a metric-free map key and a record header cheaply.
+	// MaxUserID is the longest user id, in bytes of UTF-8: room for an e-mail address
+	// or two UUIDs, and short enough that the recipients of a send fit a record's
+	// header.
 	MaxUserID = 128
 
 	// MaxClientID is the longest id that a client may give a send, in bytes.

@@ -2,6 +2,7 @@ package codec
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -110,6 +111,24 @@ func TestDecodeTakesNoMemoryForRefused(t *testing.T) {
 		if cap(d.to) > 2*backplane.MaxRecipients || cap(d.json.scratch) > 0 {
 			t.Errorf("%v: room for %d recipients and %d bytes was taken", enc, cap(d.to), cap(d.json.scratch))
 		}
+	}
+	// So does one with very many unknown members.
+	names := []byte(`{"type":"send","id":"m1"`)
+	for i := range 100_000 {
+		names = fmt.Appendf(names, `,"name-%d":0`, i)
+	}
+	names = append(names, '}')
+	var strict Decoder
+	var refused *Error
+	n := testing.AllocsPerRun(10, func() {
+		var f ClientFrame
+		_ = errors.As(strict.Decode(JSON, names, &DefaultLimits, &f), &refused)
+	})
+	if refused == nil || refused.Code != CodeUnknownField || string(refused.ID) != "m1" {
+		t.Errorf("100,000 unknown members: %v", refused)
+	}
+	if n > 10*maxUnknown {
+		t.Errorf("100,000 unknown members cost %v allocations", n)
 	}
 	// A huge body in base64 is refused by its length, before it is decoded.
 	var d Decoder

@@ -55,6 +55,7 @@ func (d *Decoder) decodeJSON(payload []byte, lim *Limits, f *ClientFrame) *Error
 	}
 	var seen, belong members
 	var fault *Error
+	unknown := 0
 	for r.kind() != '}' {
 		name, err := r.string()
 		if err != nil {
@@ -65,8 +66,9 @@ func (d *Decoder) decodeJSON(payload []byte, lim *Limits, f *ClientFrame) *Error
 		switch m {
 		case 0:
 			err = refusal(CodeUnknownField, string(name))
-			if k := r.kind(); k == '{' || k == '[' {
-				// Reading past it would cost memory for its depth and its names.
+			unknown++
+			if k := r.kind(); k == '{' || k == '[' || unknown == maxUnknown {
+				// Reading past it would cost memory, for its depth and its names.
 				return first(fault, err)
 			}
 			if err := r.skip(); err != nil {

@@ -29,6 +29,11 @@ const (
 	// recipientOverhead is the same for each recipient.
 	recipientOverhead = 8
 
+	// maxUnknown is after how many unknown members of a JSON frame its Decoder stops
+	// looking for the id of the send that it will refuse: every name costs memory,
+	// because no name may come twice.
+	maxUnknown = 16
+
 	// maxDetail bounds Error.Detail in bytes: it is for people, and part of it may
 	// come from the frame.
 	maxDetail = 120

@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/godwit-im/godwit/codec/buffer"
 )
 
 // TestWholeFramesDoNotAllocate covers every kind of frame that arrives whole, and
@@ -74,7 +76,7 @@ func TestClaimsAreFree(t *testing.T) {
 		}
 	}
 	runtime.ReadMemStats(&after)
-	if held := readers[0].Buffered(); held != minBuffer {
+	if held := readers[0].Buffered(); held != buffer.Min {
 		t.Errorf("%d bytes are held for one", held)
 	}
 	// 100 of the smallest buffers are 26 KB; one wrong guess would be 64 MB.
@@ -86,7 +88,7 @@ func TestClaimsAreFree(t *testing.T) {
 	}
 }
 
-// TestMemoryFollowsInput checks the promise of buffer.go at every step of a message
+// TestMemoryFollowsInput checks the promise of package buffer at every step of a message
 // that outgrows all pools, after the pools have been filled with large buffers.
 func TestMemoryFollowsInput(t *testing.T) {
 	const size = 3 << 20
@@ -102,7 +104,7 @@ func TestMemoryFollowsInput(t *testing.T) {
 				t.Fatal(err)
 			}
 			arrived += len(piece)
-			if held := r.Buffered(); held > max(minBuffer, bufferStep*arrived) || held < arrived {
+			if held := r.Buffered(); held > max(buffer.Min, buffer.Step*arrived) || held < arrived {
 				t.Fatalf("%d bytes are held for %d that arrived", held, arrived)
 			}
 		}
@@ -110,52 +112,5 @@ func TestMemoryFollowsInput(t *testing.T) {
 			t.Fatalf("%d bytes arrived", arrived)
 		}
 		r.Release()
-	}
-}
-
-// TestBuffersOfAClass checks that a buffer has the capacity of its class, whatever was
-// given back.
-func TestBuffersOfAClass(t *testing.T) {
-	for range 3 {
-		for _, test := range []struct{ n, want int }{
-			{1, 256}, {255, 256}, {256, 256}, {257, 1024}, {4096, 4096}, {5000, 16384},
-			{65536, 65536}, {65537, 262144}, {262144, 262144}, {262145, 1 << 20},
-		} {
-			b := takeBuffer(test.n)
-			if cap(b.B) != test.want || len(b.B) != 0 {
-				t.Fatalf("a buffer for %d bytes has %d of %d", test.n, len(b.B), cap(b.B))
-			}
-			b.B = append(b.B, 'x')
-			giveBuffer(b)
-		}
-	}
-}
-
-// TestBuffersAreReused checks that buffers come back, also those that a message has
-// outgrown, and also when a pool has adjusted itself to what it saw, which
-// bytebufferpool does after 42,000 calls.
-func TestBuffersAreReused(t *testing.T) {
-	reused := func(rounds int) (n int) {
-		for range rounds {
-			b := takeBuffer(1)
-			b.B = append(b.B, 'x')
-			larger := gather(b, make([]byte, minBuffer))
-			next := takeBuffer(1)
-			if next == b {
-				n++
-			}
-			giveBuffer(next)
-			giveBuffer(larger)
-		}
-		return n
-	}
-	// The race detector makes pools forget some, a collection makes them forget all.
-	const rounds = 1000
-	if n := reused(rounds); n < rounds/4 {
-		t.Errorf("%d of %d buffers were used again", n, rounds)
-	}
-	reused(50_000)
-	if n := reused(rounds); n < rounds/4 {
-		t.Errorf("%d of %d buffers were used again after many calls", n, rounds)
 	}
 }

@@ -7,6 +7,8 @@ import (
 
 	gobwas "github.com/gobwas/ws"
 	"github.com/valyala/bytebufferpool"
+
+	"github.com/godwit-im/godwit/codec/buffer"
 )
 
 // Event is a complete message or control frame of the peer.
@@ -111,7 +113,7 @@ func (r *Reader) Next(p []byte, lim *Limits) (ev Event, n int, ok bool, err erro
 // no longer valid.
 func (r *Reader) Release() {
 	if r.buf != nil {
-		giveBuffer(r.buf)
+		buffer.Give(r.buf)
 	}
 	*r = Reader{}
 }
@@ -137,7 +139,7 @@ func (r *Reader) takeBack() {
 		r.buf.B = r.buf.B[:r.message]
 		return
 	}
-	giveBuffer(r.buf)
+	buffer.Give(r.buf)
 	r.buf = nil
 }
 
@@ -261,7 +263,7 @@ func (r *Reader) unmask(chunk []byte, lim *Limits) []byte {
 // gather keeps the next bytes of the frame at hand.
 func (r *Reader) gather(chunk []byte) error {
 	if len(chunk) > 0 {
-		r.buf = gather(r.buf, chunk)
+		r.buf = buffer.Append(r.buf, chunk)
 	}
 	if r.frame.isControl() {
 		return nil

@@ -36,6 +36,7 @@ type Dispatcher struct {
 	windows map[backplane.Partition]*window
 	moved   []*window // the windows with records since the last Tick
 	message backplane.Message
+	scratch []byte
 	handles []registry.Handle // of all users of the record at hand
 	users   []here
 	perLoop []*Targets // by loop; nil where the record has no target
@@ -111,10 +112,8 @@ func (d *Dispatcher) Record(r *backplane.Record) {
 		d.bad(r, err)
 		return
 	}
-	want := d.target(r)
-	f := newFrame(d.memory)
-	f.make(r, &d.message, want)
-	f.seal()
+	var f *Frame
+	f, d.scratch = shared(d.memory, d.scratch, r, &d.message, d.target(r))
 	weight := f.size()
 	f.Retain(len(d.touched) - 1)
 	d.Counters.Dispatched.Add(1)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/godwit-im/godwit/backplane"
 	"github.com/godwit-im/godwit/codec"
+	"github.com/godwit-im/godwit/codec/buffer"
 )
 
 // Frame is one piece of output that connections share: the part of a delivery
@@ -45,11 +46,11 @@ func VariantOf(e codec.Encoding, body bool) Variant {
 
 var frames = sync.Pool{New: func() any { return new(Frame) }}
 
-// newFrame returns an empty frame with one reference.
-func newFrame(m *Memory) *Frame {
+// newFrame returns an empty frame with one reference and room for size bytes.
+func newFrame(m *Memory, size int) *Frame {
 	f := frames.Get().(*Frame)
 	f.memory = m
-	f.buf = bytebufferpool.Get()
+	f.buf = buffer.Take(size)
 	f.refs.Store(1)
 	return f
 }
@@ -62,12 +63,12 @@ func (f *Frame) seal() *Frame {
 
 func (f *Frame) size() int64 { return int64(cap(f.buf.B)) + int64(unsafe.Sizeof(*f)) }
 
-// Raw returns a frame with one reference that holds finished bytes, whatever
-// they are, as its only variant. fill appends them. It is for output of a
-// single connection: acks, errors, a close.
-func Raw(m *Memory, fill func(dst []byte) []byte) *Frame {
-	f := newFrame(m)
-	f.buf.B = fill(f.buf.B)
+// Raw returns a frame with one reference that holds a copy of finished bytes, whatever
+// they are, as its only variant. It is for output of a single connection: acks,
+// errors, a close.
+func Raw(m *Memory, b []byte) *Frame {
+	f := newFrame(m, len(b))
+	f.buf.B = append(f.buf.B, b...)
 	for i := range f.end {
 		f.end[i] = uint32(len(f.buf.B))
 	}
@@ -96,18 +97,25 @@ func (f *Frame) Release() {
 		panic("delivery: a frame was released more often than it was retained")
 	}
 	f.memory.used.Add(-f.size())
-	bytebufferpool.Put(f.buf)
+	buffer.Give(f.buf)
 	f.memory, f.buf, f.Session = nil, nil, 0
 	frames.Put(f)
 }
 
-// make appends the wanted variants of a record's message to an empty frame.
-func (f *Frame) make(r *backplane.Record, m *backplane.Message, want [variants]bool) {
-	f.Position, f.Time, f.Session = r.Position, r.Time, r.Session
+// shared returns a frame with one reference that holds the wanted variants of a
+// record's message. They are made in scratch, which is returned to be used again.
+func shared(mem *Memory, scratch []byte, r *backplane.Record, m *backplane.Message, want [variants]bool) (*Frame, []byte) {
+	var end [variants]uint32
+	scratch = scratch[:0]
 	for v := range Variant(variants) {
 		if want[v] {
-			f.buf.B = codec.AppendDeliverTail(f.buf.B, codec.Encoding(v&1), r.Position, r.Time, m, r.Value, v < 2)
+			scratch = codec.AppendDeliverTail(scratch, codec.Encoding(v&1), r.Position, r.Time, m, r.Value, v < 2)
 		}
-		f.end[v] = uint32(len(f.buf.B))
+		end[v] = uint32(len(scratch))
 	}
+	f := newFrame(mem, len(scratch))
+	f.buf.B = append(f.buf.B, scratch...)
+	f.end = end
+	f.Position, f.Time, f.Session = r.Position, r.Time, r.Session
+	return f.seal(), scratch
 }

@@ -42,13 +42,14 @@ type loop struct {
 	spare  []*conn // the array of the dirty list before
 	entry  delivery.Entry
 	next   int // the first handle of entry that has not had its turn
+	budget int // puts in a pass
 	taken  []registry.Handle
 	out    []byte // what is being written
 }
 
 func newLoop(index int, engine gnet.EventLoop, p *poller, c *session.Config, d *session.Deps) *loop {
 	l := &loop{
-		index: index, engine: engine, poller: p,
+		index: index, engine: engine, poller: p, budget: putsPerPass,
 		mailbox: ring.NewMailbox[delivery.Entry](mailboxEntries, mailboxBytes),
 		answers: ring.NewMailbox[*session.Answer](c.Answers, int64(c.Answers)+1),
 	}
@@ -155,7 +156,7 @@ func (l *loop) takeAnswers() {
 // takeEntries puts messages on outboxes, as far as the budget of a pass goes. It
 // reports whether something is left.
 func (l *loop) takeEntries() (more bool) {
-	for budget := putsPerPass; budget > 0; {
+	for budget := l.budget; budget > 0; {
 		if l.entry.Targets == nil {
 			e, ok := l.mailbox.Pop()
 			if !ok {

@@ -11,6 +11,7 @@ import (
 	"github.com/godwit-im/godwit/codec"
 	"github.com/godwit-im/godwit/codec/ws"
 	"github.com/godwit-im/godwit/server/auth"
+	"github.com/godwit-im/godwit/server/delivery"
 )
 
 // hello is what a client says in its request for a connection.
@@ -144,13 +145,13 @@ func (s *Session) upgrade(l *Loop, head []byte, h hello) bool {
 	if h.protocol {
 		protocol = h.encoding.Subprotocol()
 	}
-	response, err := ws.Upgrade(head, protocol, l.scratch[:0])
+	response, err := ws.Upgrade(head, protocol, l.output[:0])
 	if err != nil {
 		return false
 	}
-	l.scratch = response
+	l.output = response
 	s.encoding = h.encoding
 	s.handle = s.handle.WithEncoding(uint8(h.encoding))
-	s.push(l, raw(l, kindOther, func(dst []byte) []byte { return append(dst, response...) }))
+	s.push(l, entry{kind: kindOther, frame: delivery.Raw(l.deps.Memory, response)})
 	return true
 }

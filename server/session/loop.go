@@ -65,6 +65,7 @@ type Loop struct {
 	message   backplane.Message
 	value     []byte // scratch for an encoded message
 	scratch   []byte // scratch for a payload
+	output    []byte // scratch for finished output
 	rings     ring.Pool[entry]
 	free      []*Answer // the answers of unused credits, as far as they were ever used
 	credits   int       // answers that may still be taken

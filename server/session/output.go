@@ -112,19 +112,13 @@ func (s *Session) pop(l *Loop) {
 
 func (s *Session) push(l *Loop, e entry) { s.out.Push(&l.rings, e) }
 
-// raw returns an entry of finished bytes.
+// raw returns an entry of finished bytes; fill appends them.
 func raw(l *Loop, kind entryKind, fill func(dst []byte) []byte) entry {
-	return entry{kind: kind, frame: delivery.Raw(l.deps.Memory, fill)}
+	l.output = fill(l.output[:0])
+	return entry{kind: kind, frame: delivery.Raw(l.deps.Memory, l.output)}
 }
 
-// answer returns an entry of finished bytes that has a place reserved.
-func answer(l *Loop, fill func(dst []byte) []byte) entry { return raw(l, kindAnswer, fill) }
-
-// answerFrame is answer for a frame of the protocol: fill appends its payload.
-func (s *Session) answerFrame(l *Loop, fill func(dst []byte) []byte) entry {
-	return s.frameEntry(l, kindAnswer, fill)
-}
-
+// frameEntry is raw for a frame of the protocol; fill appends its payload.
 func (s *Session) frameEntry(l *Loop, kind entryKind, fill func(dst []byte) []byte) entry {
 	l.scratch = fill(l.scratch[:0])
 	return raw(l, kind, func(dst []byte) []byte { return ws.AppendFrame(dst, s.op(), l.scratch) })

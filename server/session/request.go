@@ -4,8 +4,7 @@ import (
 	"errors"
 	"net/http"
 
-	"github.com/valyala/bytebufferpool"
-
+	"github.com/godwit-im/godwit/codec/buffer"
 	"github.com/godwit-im/godwit/codec/ws"
 	"github.com/godwit-im/godwit/server/auth"
 )
@@ -23,7 +22,7 @@ func (s *Session) request(l *Loop, p []byte) {
 	from := 0
 	if s.in != nil {
 		from = s.in.Len()
-		s.in.B = append(s.in.B, p...) // by at most the reactor's read buffer
+		s.in = buffer.Append(s.in, p) // by at most the reactor's read buffer
 		p = s.in.B
 	}
 	end := ws.HeadEnd(p, from)
@@ -33,8 +32,7 @@ func (s *Session) request(l *Loop, p []byte) {
 	case end > 0:
 		s.handleRequest(l, p[:end], p[end:])
 	case s.in == nil:
-		s.in = bytebufferpool.Get()
-		s.in.B = append(s.in.B, p...)
+		s.in = buffer.Append(nil, p)
 	}
 	if s.state != stateRequest && s.state != stateVerifying {
 		s.dropInput()
@@ -86,8 +84,7 @@ func (s *Session) verifyLater(l *Loop, head, early []byte, r *ws.Request, h hell
 		return
 	}
 	if s.in == nil {
-		s.in = bytebufferpool.Get()
-		s.in.B = append(append(s.in.B, head...), early...)
+		s.in = buffer.Append(buffer.Append(nil, head), early)
 	}
 	s.state = stateVerifying
 }
@@ -99,7 +96,7 @@ func (s *Session) keepEarly(l *Loop, p []byte) {
 		s.dropInput()
 		return
 	}
-	s.in.B = append(s.in.B, p...)
+	s.in = buffer.Append(s.in, p)
 }
 
 // verified takes the answer of VerifyLater: to the request, or to a refresh.
@@ -127,7 +124,7 @@ func (s *Session) verified(l *Loop, claims auth.Claims, err error) {
 
 func (s *Session) dropInput() {
 	if s.in != nil {
-		bytebufferpool.Put(s.in)
+		buffer.Give(s.in)
 		s.in = nil
 	}
 }

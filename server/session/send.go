@@ -86,7 +86,7 @@ func (s *Session) ack(l *Loop, a *codec.Ack) {
 		s.answers-- // a close is in the outbox already, and nothing may follow it
 		return
 	}
-	s.push(l, s.answerFrame(l, func(dst []byte) []byte { return codec.AppendAck(dst, s.encoding, a) }))
+	s.push(l, s.frameEntry(l, kindAnswer, func(dst []byte) []byte { return codec.AppendAck(dst, s.encoding, a) }))
 }
 
 // appendID appends a session's id as text: 16 hexadecimal digits.

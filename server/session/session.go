@@ -167,7 +167,7 @@ func (s *Session) event(l *Loop, ev ws.Event) {
 	case ev.Op == ws.Pong:
 	case !s.reserve(l):
 	case ev.Op == ws.Ping:
-		s.push(l, answer(l, func(dst []byte) []byte { return ws.AppendFrame(dst, ws.Pong, ev.Payload) }))
+		s.push(l, raw(l, kindAnswer, func(dst []byte) []byte { return ws.AppendFrame(dst, ws.Pong, ev.Payload) }))
 	case (ev.Op == ws.Text) != s.encoding.Text():
 		s.refuseFrame(l, codec.CodeBadFrame, "the other kind of message belongs to the subprotocol that was agreed on")
 	default:
@@ -195,13 +195,13 @@ func (s *Session) clientFrame(l *Loop, payload []byte) {
 	case codec.FrameRefresh:
 		s.refresh(l, f.Token)
 	case codec.FramePing:
-		s.push(l, s.answerFrame(l, func(dst []byte) []byte { return codec.AppendPong(dst, s.encoding) }))
+		s.push(l, s.frameEntry(l, kindAnswer, func(dst []byte) []byte { return codec.AppendPong(dst, s.encoding) }))
 	}
 }
 
 // refuseFrame answers a frame that has no id to be answered by.
 func (s *Session) refuseFrame(l *Loop, code backplane.Code, detail string) {
-	s.push(l, s.answerFrame(l, func(dst []byte) []byte {
+	s.push(l, s.frameEntry(l, kindAnswer, func(dst []byte) []byte {
 		return codec.AppendError(dst, s.encoding, &codec.ErrorFrame{Code: code, Message: detail})
 	}))
 }

@@ -16,10 +16,10 @@ import (
 // module is the path of the project's module.
 const module = "github.com/godwit-im/godwit"
 
-// pkg is a package as go list describes it. Its name is its path within the
-// module.
+// pkg is a package as go list describes it.
 type pkg struct {
 	ImportPath   string
+	Name         string // as in its package clauses
 	Dir          string
 	GoFiles      []string
 	CgoFiles     []string
@@ -30,6 +30,7 @@ type pkg struct {
 	XTestImports []string
 }
 
+// name returns the package's path within the module.
 func (p *pkg) name() string { return inner(p.ImportPath) }
 
 // inner returns an import path within the module, "" for one that is not.

@@ -62,7 +62,8 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 			n.abort()
 		}
 	}()
-	c := o.Config
+	own := *o.Config // it may get an address
+	c := &own
 	kc, err := KafkaConfig(c, o.Log)
 	if err != nil {
 		return nil, err
@@ -111,7 +112,7 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 		return nil, err
 	}
 	n.partitions = deps.Placement.Partitions()
-	if err := n.startAdmin(&o, deps, re); err != nil {
+	if err := n.startAdmin(c, &o, deps, re); err != nil {
 		return nil, err
 	}
 	if err := n.consumer.Add(n.partitions, time.Now().Add(-backplane.Rewind).UnixMilli()); err != nil {
@@ -153,8 +154,7 @@ func (n *Node) consume(c *config.Config, kc kafka.Config, workers int, deps *ses
 	return err
 }
 
-func (n *Node) startAdmin(o *Options, deps *session.Deps, re *reactor.Reactor) error {
-	c := o.Config
+func (n *Node) startAdmin(c *config.Config, o *Options, deps *session.Deps, re *reactor.Reactor) error {
 	token, err := c.AdminToken()
 	if err != nil {
 		return err

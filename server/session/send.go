@@ -1,9 +1,7 @@
 package session
 
 import (
-	"bytes"
 	"errors"
-	"strconv"
 
 	"github.com/godwit-im/godwit/backplane"
 	"github.com/godwit-im/godwit/codec"
@@ -58,7 +56,7 @@ func (s *Session) deviceName(l *Loop) []byte {
 	if s.device != "" {
 		l.scratch = append(l.scratch[:0], s.device...)
 	} else {
-		l.scratch = appendID(l.scratch[:0], s.id)
+		l.scratch = codec.AppendSessionID(l.scratch[:0], s.id)
 	}
 	return l.scratch
 }
@@ -87,11 +85,4 @@ func (s *Session) ack(l *Loop, a *codec.Ack) {
 		return
 	}
 	s.push(l, s.frameEntry(l, kindAnswer, func(dst []byte) []byte { return codec.AppendAck(dst, s.encoding, a) }))
-}
-
-// appendID appends a session's id as text: 16 hexadecimal digits.
-func appendID(dst []byte, id uint64) []byte {
-	text := strconv.AppendUint(nil, id, 16)
-	dst = append(dst, bytes.Repeat([]byte("0"), 16-len(text))...)
-	return append(dst, text...)
 }

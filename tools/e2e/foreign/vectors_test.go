@@ -1,0 +1,112 @@
+package foreign
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// vectorFiles returns the arguments of the program vectors.
+func vectorFiles() []string {
+	return []string{
+		filepath.Join(root, "backplane", "testdata", "partition.json"),
+		filepath.Join(root, "backplane", "testdata", "message_id.json"),
+		filepath.Join(root, "codec", "testdata", "frames.json"),
+		filepath.Join(root, "codec", "godwit.proto"),
+	}
+}
+
+// TestVectors has other languages compute the published vectors with code of their
+// own: what the files say is enough to do so, and true there too.
+func TestVectors(t *testing.T) {
+	files := vectorFiles()
+	want := map[string]int{
+		"partitions":  members(t, files[0], "vectors"),
+		"message_ids": members(t, files[1], "vectors"),
+		"frames":      members(t, files[2], "client", "server"),
+	}
+	for _, l := range languages {
+		t.Run(l.name, func(t *testing.T) {
+			var stdout output
+			p := launch(t, l.command(t, "vectors", files...), &stdout)
+			if code := p.wait(t); code != 0 {
+				t.Fatalf("exit status %d:\n%s", code, p.stderr.String())
+			}
+			var got map[string]int
+			if err := json.Unmarshal([]byte(stdout.String()), &got); err != nil {
+				t.Fatalf("%v in %q", err, stdout.String())
+			}
+			if !reflect.DeepEqual(got, want) {
+				t.Errorf("vectors that agree: %v, want %v", got, want)
+			}
+		})
+	}
+}
+
+// TestVectorsCatchMistakes proves that the programs compare: with one digit of one
+// vector changed they fail.
+func TestVectorsCatchMistakes(t *testing.T) {
+	for name, change := range map[string][2]string{
+		"partition.json":  {`"64": 35,`, `"64": 36,`},
+		"message_id.json": {"66d1ddd2b26985b6ef51b898f3bd402b", "66d1ddd2b26985b6ef51b898f3bd402c"},
+		"frames.json":     {"0a0d0a026d311203626f621a026869", "0a0d0a026d311203626f621a026868"},
+	} {
+		for _, l := range languages {
+			t.Run(name+"/"+l.name, func(t *testing.T) {
+				files := vectorFiles()
+				for i := range files {
+					if filepath.Base(files[i]) == name {
+						files[i] = changed(t, files[i], change[0], change[1])
+					}
+				}
+				p := launch(t, l.command(t, "vectors", files...), new(output))
+				if code := p.wait(t); code == 0 {
+					t.Error("nothing was noticed")
+				}
+			})
+		}
+	}
+}
+
+// members returns how many members some arrays of a JSON file have together.
+func members(t *testing.T, file string, arrays ...string) int {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal(text, &all); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, name := range arrays {
+		var list []json.RawMessage
+		if err := json.Unmarshal(all[name], &list); err != nil {
+			t.Fatalf("%s of %s: %v", name, file, err)
+		}
+		n += len(list)
+	}
+	return n
+}
+
+// changed returns a copy of a file with one piece of text replaced.
+func changed(t *testing.T, file, from, to string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := strings.Replace(string(text), from, to, 1)
+	if other == string(text) {
+		t.Fatalf("%s does not contain %s", file, from)
+	}
+	copied := filepath.Join(t.TempDir(), filepath.Base(file))
+	if err := os.WriteFile(copied, []byte(other), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return copied
+}

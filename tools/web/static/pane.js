@@ -8,10 +8,11 @@ const MAX_ROWS = 250;
 // What of a body is shown.
 const MAX_TEXT = 280;
 
-// A burst: enough bytes to fill the buffers of the browser and of the kernels, and
-// then the queue of the node, when they are not read.
+// A burst: enough bytes to fill, when they are not read, the buffers of the browser
+// and of both sockets (5 MB were measured on Linux; they may grow to 10) and then the
+// queue of the node, 1 MB.
 const BURST = 500;
-const BURST_BODY = 8 << 10;
+const BURST_BODY = 24 << 10;
 
 // How a slow reader reads: one frame in so many ms.
 const SLOW = 500;
@@ -133,7 +134,7 @@ export class Pane {
     const button = this.#part("burst");
     button.disabled = true;
     for (let i = 1; i <= BURST; i++) {
-      const send = this.#send(`burst ${i} of ${BURST} `.padEnd(size, "."));
+      const send = this.#send(`burst ${i} of ${BURST}\n`.padEnd(size, "."));
       if (!send) {
         burst.left -= BURST - i + 1;
         break;
@@ -315,7 +316,7 @@ function shorten(body) {
   if (body === undefined) return "(sent from this device)";
   if (typeof body !== "string") return `(${size(body.length)} that are not text)`;
   if (body.length <= MAX_TEXT) return body;
-  return `${body.slice(0, MAX_TEXT / 4).trimEnd()} … (${size(body.length)})`;
+  return `${body.slice(0, MAX_TEXT / 4).split("\n", 1)[0]} … (${size(body.length)})`;
 }
 
 function size(bytes) {
@@ -329,9 +330,10 @@ function clock(ms) {
   return d.toLocaleTimeString([], { hour12: false }) + "." + String(d.getMilliseconds()).padStart(3, "0");
 }
 
-/** A colour for a user, the same in every pane: FNV-1a as a circle's degrees. */
+/** A colour for a user, the same in every pane: FNV-1a as a circle's degrees, times a
+ *  factor that sets short names apart. */
 function hue(user) {
   let h = 0x811c9dc5;
   for (const byte of new TextEncoder().encode(user)) h = Math.imul(h ^ byte, 0x01000193);
-  return (h >>> 0) % 360;
+  return ((h >>> 0) * 7) % 360;
 }

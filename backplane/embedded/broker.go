@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/godwit-im/godwit/backplane/kafka"
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 )
 
@@ -138,7 +137,7 @@ func ensureTopic(topic kafka.Config, cfg *Config) error {
 		RetentionBytes: cfg.RetentionBytes,
 		Settings: map[string]*string{
 			"unclean.leader.election.enable": nil, // kfake does not know it, and has one replica
-			"segment.bytes":                  kadm.StringPtr(strconv.Itoa(segmentBytes)),
+			"segment.bytes":                  new(strconv.Itoa(segmentBytes)),
 		},
 	})
 	if errors.Is(err, kafka.ErrTopicExists) {

@@ -26,32 +26,19 @@ func (c *Consumer) Add(partitions []backplane.Partition, since int64) error {
 	if len(partitions) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(c.ctx, c.cfg.OffsetTimeout)
-	defer cancel()
-	starts, err := c.offsets(ctx, partitions, func(ctx context.Context) (kadm.ListedOffsets, error) {
+	starts, ends, err := c.bounds(partitions, func(ctx context.Context) (kadm.ListedOffsets, error) {
 		return c.admin.ListOffsetsAfterMilli(ctx, max(since, 0), c.topic)
 	})
-	if err != nil {
-		return c.addError(err)
-	}
-	// Asked for after the starts, so that no end lies before its start.
-	ends, err := c.offsets(ctx, partitions, func(ctx context.Context) (kadm.ListedOffsets, error) {
-		return c.admin.ListEndOffsets(ctx, c.topic)
-	})
-	if err != nil {
-		return c.addError(err)
+	switch {
+	case c.ctx.Err() != nil:
+		return ErrClosed
+	case err != nil:
+		return fmt.Errorf("kafka: asking for the offsets of %s: %w", c.topic, err)
 	}
 	if !c.do(func() { c.assign(partitions, starts, ends) }) {
 		return ErrClosed
 	}
 	return nil
-}
-
-func (c *Consumer) addError(err error) error {
-	if c.ctx.Err() != nil {
-		return ErrClosed
-	}
-	return fmt.Errorf("kafka: asking for the offsets of %s: %w", c.topic, err)
 }
 
 // assign begins to read partitions. It runs on the poll goroutine.
@@ -129,26 +116,71 @@ func (c *Consumer) caughtUp(a *assignment) {
 	}
 }
 
-// offsets calls list until it tells of all partitions, for as long as what is
-// missing may still come: a leader that is being elected, a broker that starts.
-func (c *Consumer) offsets(ctx context.Context, partitions []backplane.Partition, list func(context.Context) (kadm.ListedOffsets, error)) (kadm.ListedOffsets, error) {
+// bounds returns where to begin with partitions, by listStarts, and where they
+// end. It asks again for OffsetTimeout while what is missing may still come: a
+// leader that is being elected, a broker that starts, a topic that was just made.
+func (c *Consumer) bounds(partitions []backplane.Partition, listStarts func(context.Context) (kadm.ListedOffsets, error)) (starts, ends kadm.ListedOffsets, err error) {
+	ctx, cancel := context.WithTimeout(c.ctx, c.cfg.OffsetTimeout)
+	defer cancel()
 	for {
-		offsets, err := list(ctx)
-		if err == nil {
-			err = c.missing(offsets, partitions)
-		}
-		if err == nil {
-			return offsets, nil
+		starts, ends, err = c.askBounds(ctx, partitions, listStarts)
+		if err == nil || errors.Is(err, ErrTopicReplaced) {
+			return starts, ends, err
 		}
 		if ke, ok := errors.AsType[*kerr.Error](err); ok && !ke.Retriable {
-			return nil, err
+			return nil, nil, err
 		}
 		select {
 		case <-time.After(offsetPause):
 		case <-ctx.Done():
-			return nil, err
+			return nil, nil, err
 		}
 	}
+}
+
+func (c *Consumer) askBounds(ctx context.Context, partitions []backplane.Partition, listStarts func(context.Context) (kadm.ListedOffsets, error)) (starts, ends kadm.ListedOffsets, err error) {
+	if err := c.checkTopic(ctx); err != nil {
+		return nil, nil, err
+	}
+	if starts, err = listStarts(ctx); err != nil {
+		return nil, nil, err
+	}
+	// Asked for after the starts, so that no end lies before its start.
+	if ends, err = c.admin.ListEndOffsets(ctx, c.topic); err != nil {
+		return nil, nil, err
+	}
+	if err := c.missing(starts, partitions); err != nil {
+		return nil, nil, err
+	}
+	return starts, ends, c.missing(ends, partitions)
+}
+
+// checkTopic returns ErrTopicReplaced if the topic is not the one that the
+// consumer has read from the beginning, by the id that Kafka gives to each.
+func (c *Consumer) checkTopic(ctx context.Context) error {
+	topics, err := c.admin.ListTopics(ctx, c.topic)
+	if err != nil {
+		return err
+	}
+	topic, ok := topics[c.topic]
+	switch {
+	case !ok:
+		return kerr.UnknownTopicOrPartition
+	case topic.Err != nil:
+		return topic.Err
+	}
+	c.mu.Lock()
+	if c.topicID == (kadm.TopicID{}) {
+		c.topicID = topic.ID
+	}
+	same := c.topicID == topic.ID
+	c.mu.Unlock()
+	if !same {
+		err := fmt.Errorf("%w: %s", ErrTopicReplaced, c.topic)
+		c.fatal.CompareAndSwap(nil, &err)
+		return err
+	}
+	return nil
 }
 
 // missing returns why offsets do not tell of all partitions, nil if they do.

@@ -19,6 +19,10 @@ import (
 // ErrClosed is the error of a Consumer that was closed.
 var ErrClosed = errors.New("kafka: the consumer is closed")
 
+// ErrTopicReplaced is the error of a topic that was deleted and made anew while a
+// Consumer read it: the positions of its generation mean nothing any more.
+var ErrTopicReplaced = errors.New("kafka: the topic was made anew while it was read, so the positions of its generation are void")
+
 // Consumer reads assigned partitions of the messages topic. It implements
 // backplane.Consumer.
 type Consumer struct {
@@ -56,6 +60,7 @@ type Consumer struct {
 	wake     context.CancelFunc // guarded by mu: ends the poll under way
 	closed   bool               // guarded by mu: the poll goroutine takes no more commands
 	broken   []*assignment      // guarded by mu: what the repair goroutine has to put back
+	topicID  kadm.TopicID       // guarded by mu: the topic that is read, zero before the first Add
 }
 
 var _ backplane.Consumer = (*Consumer)(nil)
@@ -135,9 +140,8 @@ func NewConsumer(cfg Config, workers int, newHandler func(worker int) backplane.
 func (c *Consumer) Ready() bool { return c.behind.Load() == 0 }
 
 // Err returns an error once something happened that the consumer cannot put right
-// and an operator must look into: the topic was deleted or made anew, so the
-// positions of this generation mean nothing any more. The partitions concerned
-// stay unread.
+// and an operator must look into: ErrTopicReplaced, with the topic's name. The
+// partitions concerned stay unread.
 func (c *Consumer) Err() error {
 	if err := c.fatal.Load(); err != nil {
 		return *err

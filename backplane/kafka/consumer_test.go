@@ -2,6 +2,7 @@ package kafka_test
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -347,10 +348,12 @@ func TestPartitionErrors(t *testing.T) {
 	for _, test := range []struct {
 		err   *kerr.Error
 		class string
+		count int // the client passes on the sixth unknown topic id only
 	}{
-		{kerr.OffsetOutOfRange, "offset_out_of_range"},
-		{kerr.TopicAuthorizationFailed, "forbidden"},
-		{kerr.UnknownServerError, "other"},
+		{kerr.OffsetOutOfRange, "offset_out_of_range", 2},
+		{kerr.TopicAuthorizationFailed, "forbidden", 2},
+		{kerr.UnknownServerError, "other", 2},
+		{kerr.UnknownTopicID, "unknown_topic", 8}, // of a broker that does not know it yet
 	} {
 		t.Run(test.class, func(t *testing.T) {
 			cluster, cfg := newFaulty(t, 2)
@@ -360,7 +363,7 @@ func TestPartitionErrors(t *testing.T) {
 			add(t, c, 0, 0, 1)
 			fill(t, p, 2, 0, 100, 0, 1)
 			eventually(t, "the first records", func() bool { return j.len() == 200 })
-			cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Partitions: []int32{0}, Err: test.err, Count: 2})
+			cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Partitions: []int32{0}, Err: test.err, Count: test.count})
 			fill(t, p, 2, 1000, 100, 0, 1)
 			eventually(t, "all records", func() bool { return j.len() >= 400 })
 			ascending(t, j.of(0), 0)
@@ -446,8 +449,11 @@ func TestTopicMadeAnew(t *testing.T) {
 		if got := gauge(t, c, "godwit_kafka_consumer_failed_partitions"); got != 1 {
 			t.Errorf("%v partitions failed, want 1", got)
 		}
-		if !strings.Contains(c.Err().Error(), cfg.Topic()) {
-			t.Errorf("the error %q does not name the topic", c.Err())
+		if err := c.Err(); !errors.Is(err, kafka.ErrTopicReplaced) || !strings.Contains(err.Error(), cfg.Topic()) {
+			t.Errorf("Err is %v, want that %s was replaced", err, cfg.Topic())
+		}
+		if err := c.Add([]backplane.Partition{0}, 0); !errors.Is(err, kafka.ErrTopicReplaced) {
+			t.Errorf("Add: %v, want that the topic was replaced", err)
 		}
 	})
 }

@@ -3,7 +3,6 @@ package kafka
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/godwit-im/godwit/backplane"
@@ -16,7 +15,7 @@ import (
 const (
 	classRange     = "offset_out_of_range" // the log does not have the offset any more, or not yet
 	classDataLoss  = "data_loss"           // the log was cut off behind what was read
-	classTopic     = "topic_replaced"      // the topic was deleted or made anew
+	classTopic     = "unknown_topic"       // the topic was deleted or made anew, or a broker does not know it yet
 	classForbidden = "forbidden"           // the brokers refuse this consumer
 	classOther     = "other"
 )
@@ -43,13 +42,6 @@ func (c *Consumer) fail(a *assignment, err error) {
 	c.log.Error("kafka: a partition cannot be read", "topic", c.topic, "partition", a.partition, "offset", a.next, "class", class, "err", err)
 	a.failed.Store(true)
 	c.stopFetching([]int32{int32(a.partition)})
-	if class == classTopic {
-		// There is no right place to go on from: the offsets of the topic that was
-		// there mean nothing in the one that is.
-		fatal := fmt.Errorf("kafka: %s was deleted or made anew while it was read, so the positions of its generation are void: %w", c.topic, err)
-		c.fatal.CompareAndSwap(nil, &fatal)
-		return
-	}
 	c.mu.Lock()
 	c.broken = append(c.broken, a)
 	c.mu.Unlock()
@@ -91,7 +83,12 @@ func (c *Consumer) repair() {
 		broken := c.broken
 		c.broken = nil
 		c.mu.Unlock()
-		if err := c.putBack(broken); err != nil {
+		switch err := c.putBack(broken); {
+		case errors.Is(err, ErrTopicReplaced):
+			// There is no right place to go on from: the offsets of the topic that was
+			// there mean nothing in the one that is. Err tells.
+			c.log.Error("kafka: partitions stay unread", "topic", c.topic, "partitions", len(broken), "err", err)
+		case err != nil:
 			c.log.Warn("kafka: partitions could not be put back; trying again", "topic", c.topic, "partitions", len(broken), "err", err)
 			c.mu.Lock()
 			c.broken = append(c.broken, broken...)
@@ -118,16 +115,8 @@ func (c *Consumer) putBack(broken []*assignment) error {
 	for i, a := range broken {
 		partitions[i] = a.partition
 	}
-	ctx, cancel := context.WithTimeout(c.ctx, c.cfg.OffsetTimeout)
-	defer cancel()
-	starts, err := c.offsets(ctx, partitions, func(ctx context.Context) (kadm.ListedOffsets, error) {
+	starts, ends, err := c.bounds(partitions, func(ctx context.Context) (kadm.ListedOffsets, error) {
 		return c.admin.ListStartOffsets(ctx, c.topic)
-	})
-	if err != nil {
-		return err
-	}
-	ends, err := c.offsets(ctx, partitions, func(ctx context.Context) (kadm.ListedOffsets, error) {
-		return c.admin.ListEndOffsets(ctx, c.topic)
 	})
 	if err != nil {
 		return err

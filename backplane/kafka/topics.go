@@ -66,16 +66,16 @@ func (o *TopicOptions) settings() map[string]*string {
 		retention = o.Retention.Milliseconds()
 	}
 	m := map[string]*string{
-		settingMinInsync: kadm.StringPtr(strconv.Itoa(o.MinInsync)),
+		settingMinInsync: new(strconv.Itoa(o.MinInsync)),
 		// A leader that did not have all records would make acknowledged ones vanish.
-		settingUnclean: kadm.StringPtr("false"),
+		settingUnclean: new("false"),
 		// One clock for all records of a partition: the window for duplicates and the
 		// rewind of readers are measured in log time.
-		settingTimestamps:    kadm.StringPtr("LogAppendTime"),
-		settingMessageBytes:  kadm.StringPtr(strconv.Itoa(topicMessageBytes)),
-		settingCleanup:       kadm.StringPtr("delete"),
-		settingRetentionMs:   kadm.StringPtr(strconv.FormatInt(retention, 10)),
-		settingRetentionSize: kadm.StringPtr(strconv.FormatInt(o.RetentionBytes, 10)),
+		settingTimestamps:    new("LogAppendTime"),
+		settingMessageBytes:  new(strconv.Itoa(topicMessageBytes)),
+		settingCleanup:       new("delete"),
+		settingRetentionMs:   new(strconv.FormatInt(retention, 10)),
+		settingRetentionSize: new(strconv.FormatInt(o.RetentionBytes, 10)),
 	}
 	maps.Copy(m, o.Settings)
 	maps.DeleteFunc(m, func(_ string, v *string) bool { return v == nil })

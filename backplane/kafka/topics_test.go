@@ -9,7 +9,6 @@ import (
 
 	"github.com/godwit-im/godwit/backplane/kafka"
 	"github.com/godwit-im/godwit/backplane/kafkatest"
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -115,7 +114,7 @@ func TestFindings(t *testing.T) {
 		o := kafka.DefaultTopicOptions()
 		o.Settings = map[string]*string{"unclean.leader.election.enable": nil, test.setting: nil}
 		if test.value != "" {
-			o.Settings[test.setting] = kadm.StringPtr(test.value)
+			o.Settings[test.setting] = new(test.value)
 		}
 		if err := kafka.Create(ctx, cfg, o); err != nil {
 			t.Fatal(err)

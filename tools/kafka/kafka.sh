@@ -80,6 +80,8 @@ prepare() {
   fetch
   need java openjdk-17-jre-headless
   mkdir -p "$data"
+  # The controller lets a broker that was killed register again only when its old
+  # session has run out: 3 seconds here, for tests that kill it, not the usual 9.
   cat >"$data/server.properties" <<PROPERTIES
 process.roles=broker,controller
 node.id=1
@@ -99,6 +101,8 @@ share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 auto.create.topics.enable=false
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
 PROPERTIES
   if [[ ! -e $data/log/meta.properties ]]; then
     local id

@@ -1,0 +1,179 @@
+package web_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+	"github.com/gobwas/ws/wsutil"
+
+	"github.com/godwit-im/godwit/tools/web"
+)
+
+// script is a server that does what the test says: it serves the pages, gives out
+// tokens that nobody checks, and hands the test each WebSocket.
+type script struct {
+	t      *testing.T
+	server *httptest.Server
+	conns  chan *conn
+}
+
+func newScript(t *testing.T) *script {
+	s := &script{t: t, conns: make(chan *conn, 16)}
+	mux := http.NewServeMux()
+	mux.Handle("/", web.Handler())
+	mux.HandleFunc("/empty", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		io.WriteString(w, "<!doctype html><title>empty</title><link rel=icon href=icon.svg>")
+	})
+	mux.HandleFunc("/dev/token", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, `{"token":%s,"url":%s}`, quote("token-of-"+r.FormValue("user")), quote(s.ws()))
+	})
+	mux.HandleFunc("/v1/connect", s.connect)
+	s.server = httptest.NewServer(mux)
+	t.Cleanup(s.server.Close)
+	return s
+}
+
+func (s *script) url(path string) string { return s.server.URL + path }
+func (s *script) ws() string             { return "ws" + strings.TrimPrefix(s.server.URL, "http") }
+
+// conn is the server's end of a WebSocket.
+type conn struct {
+	t         *testing.T
+	net       net.Conn
+	protocols string // what the client offered
+	query     map[string][]string
+}
+
+func (s *script) connect(w http.ResponseWriter, r *http.Request) {
+	upgrader := ws.HTTPUpgrader{Protocol: func(p string) bool { return p == "godwit.v1.json" }}
+	c, _, _, err := upgrader.Upgrade(r, w)
+	if err != nil {
+		s.t.Errorf("upgrade: %v", err)
+		return
+	}
+	s.conns <- &conn{t: s.t, net: c, protocols: strings.Join(r.Header.Values("Sec-WebSocket-Protocol"), ", "), query: r.URL.Query()}
+}
+
+// accept returns the next WebSocket that a client opens.
+func (s *script) accept() *conn {
+	s.t.Helper()
+	select {
+	case c := <-s.conns:
+		s.t.Cleanup(func() { c.net.Close() })
+		return c
+	case <-time.After(patience):
+		s.t.Fatal("no client connects")
+		return nil
+	}
+}
+
+// welcome accepts the next client and welcomes it.
+func (s *script) welcome(changes ...func(welcome, limits map[string]any)) *conn {
+	s.t.Helper()
+	c := s.accept()
+	limits := map[string]any{
+		"body_bytes": 65536, "recipients": 64, "queue_messages": 256, "queue_bytes": 1 << 20,
+		"in_flight": 256, "sends_per_second": 0,
+	}
+	frame := map[string]any{
+		"type": "welcome", "session": "00000000000000aa", "user": "alice", "node": "node-1", "map_version": 7,
+		"cursor": "c0", "resumed": false, "limits": limits, "heartbeat_ms": 60000,
+	}
+	for _, change := range changes {
+		change(frame, limits)
+	}
+	c.send(frame)
+	return c
+}
+
+// send sends a frame.
+func (c *conn) send(frame map[string]any) {
+	c.t.Helper()
+	b, err := json.Marshal(frame)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.net.SetWriteDeadline(time.Now().Add(patience))
+	if err := wsutil.WriteServerText(c.net, b); err != nil {
+		c.t.Fatalf("the client does not take a frame: %v", err)
+	}
+}
+
+// ack answers a send.
+func (c *conn) ack(send map[string]any, status, code string) {
+	c.t.Helper()
+	frame := map[string]any{"type": "ack", "id": send["id"], "status": status}
+	if code != "" {
+		frame["code"] = code
+	}
+	if status == "stored" {
+		frame["message_id"], frame["time"] = strings.Repeat("ab", 16), 1700000000000
+	}
+	c.send(frame)
+}
+
+// deliver sends a message of bob to alice.
+func (c *conn) deliver(seq int, body string) {
+	c.t.Helper()
+	c.send(map[string]any{
+		"type": "deliver", "seq": seq, "cursor": fmt.Sprint("c", seq), "time": 1700000000000 + seq,
+		"message_id": fmt.Sprintf("%032x", seq), "from": "bob", "to": []string{"alice"},
+		"id": fmt.Sprint("b", seq), "kind": "message", "body": body,
+	})
+}
+
+// read returns the next frame of the client.
+func (c *conn) read() map[string]any {
+	c.t.Helper()
+	c.net.SetReadDeadline(time.Now().Add(patience))
+	b, err := wsutil.ReadClientText(c.net)
+	if err != nil {
+		c.t.Fatalf("no frame of the client: %v", err)
+	}
+	var frame map[string]any
+	if err := json.Unmarshal(b, &frame); err != nil {
+		c.t.Fatalf("%q: %v", b, err)
+	}
+	return frame
+}
+
+// readSend returns the next frame, which must be a send.
+func (c *conn) readSend() map[string]any {
+	c.t.Helper()
+	frame := c.read()
+	if frame["type"] != "send" {
+		c.t.Fatalf("the client sent %v, want a send", frame)
+	}
+	return frame
+}
+
+// close ends the connection with a close frame and waits for the answer.
+func (c *conn) close(code ws.StatusCode, reason string) {
+	c.t.Helper()
+	c.net.SetDeadline(time.Now().Add(patience))
+	if err := ws.WriteFrame(c.net, ws.NewCloseFrame(ws.NewCloseFrameBody(code, reason))); err != nil {
+		c.t.Fatalf("close: %v", err)
+	}
+	for {
+		f, err := ws.ReadFrame(c.net)
+		if err != nil {
+			c.t.Fatalf("no answer to a close: %v", err)
+		}
+		if f.Header.OpCode == ws.OpClose {
+			break
+		}
+	}
+	c.net.Close() // the server's end closes first (RFC 6455, section 7.1.1)
+}
+
+// drop ends the connection without a word.
+func (c *conn) drop() { c.net.Close() }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -48,8 +49,8 @@ func launch(t testing.TB, cmd *exec.Cmd, stdout io.Writer) *process {
 	}
 	t.Cleanup(func() {
 		p.kill()
-		if t.Failed() {
-			t.Logf("%s wrote:\n%s", strings.Join(cmd.Args, " "), tail(p.stderr.String()))
+		if log := p.stderr.String(); t.Failed() && log != "" {
+			t.Logf("%s %s wrote:\n%s", filepath.Base(cmd.Args[0]), cmd.Args[1], tail(log))
 		}
 	})
 	return p

@@ -165,9 +165,10 @@ async def main():
         return
     tell("open", protocol=ws.subprotocol)
     device = Device(ws, encoding, args.device)
-    obeying = asyncio.create_task(obey(device))
-    await device.read()
-    obeying.cancel()
+    async with asyncio.TaskGroup() as tasks:
+        obeying = tasks.create_task(obey(device))
+        await device.read()
+        obeying.cancel()
 
 
 asyncio.run(main())

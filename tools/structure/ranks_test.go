@@ -40,13 +40,14 @@ var ranks = map[string]int{
 	"tools/client": 7,
 
 	// What uses a node.
-	"bench":           8,
-	"bench/load":      9,
-	"bench/report":    9,
-	"tools/web":       8,
-	"tools/e2e":       8,
-	"tools/structure": 8,
-	"tools/godwit":    10,
+	"bench":             8,
+	"bench/load":        9,
+	"bench/report":      9,
+	"tools/web":         8,
+	"tools/e2e":         8,
+	"tools/e2e/foreign": 8,
+	"tools/structure":   8,
+	"tools/godwit":      10,
 }
 
 // forTests are the packages that serve tests. Only tests, and other such packages,

@@ -31,7 +31,8 @@ const (
 	// routeTimeout is how long the answer to the question for the route may take.
 	routeTimeout = 5 * time.Second
 
-	// writeTimeout is how long the socket may take no byte of what the client sends.
+	// writeTimeout is how long the socket may take to accept what was gathered for one
+	// write.
 	writeTimeout = 10 * time.Second
 
 	// closeTimeout is how long the closing handshake may take.

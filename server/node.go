@@ -96,7 +96,7 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 		Ready:       func() bool { return n.Ready() == nil },
 	}
 	re := reactor.New(reactor.Config{
-		Listen: c.Listen, Loops: c.Loops, Connections: c.Limits.Connections, Session: sessionConfig(c), Log: o.Log,
+		Listen: c.Listen, Loops: c.Loops, FDTables: c.FDTables == config.FDTablesPerLoop, Connections: c.Limits.Connections, Session: sessionConfig(c), Log: o.Log,
 	}, deps)
 	if err := n.consume(c, kc, workers, deps, re); err != nil {
 		return nil, err

@@ -19,8 +19,11 @@ import (
 	"github.com/godwit-im/godwit/server/config"
 )
 
-// gnet keeps a pool of goroutines from before the first test.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.IgnoreCurrent()) }
+// gnet keeps a pool of goroutines, for the process.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreCurrent(),
+		goleak.IgnoreAnyFunction("github.com/panjf2000/ants/v2.(*goWorker).run.func1"))
+}
 
 const patience = 30 * time.Second
 

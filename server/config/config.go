@@ -23,6 +23,7 @@ type Config struct {
 	Token          Token            `yaml:"token"`
 	Limits         Limits           `yaml:"limits"`
 	Loops          int              `yaml:"loops"`
+	FDTables       string           `yaml:"fd_tables"`
 	Workers        int              `yaml:"workers"`
 	Unsafe         bool             `yaml:"unsafe"`
 	Log            Log              `yaml:"log"`
@@ -92,6 +93,15 @@ type Log struct {
 	Format string `yaml:"format"`
 }
 
+// The values of FDTables.
+const (
+	// FDTablesShared: all loops use the process's table of file descriptors.
+	FDTablesShared = "shared"
+	// FDTablesPerLoop: each loop has a table of its own, so that the limit of open
+	// files holds for each and not for all together.
+	FDTablesPerLoop = "per-loop"
+)
+
 // Default returns the settings of a node that is told nothing. They are valid
 // but for the token key, which has no default.
 func Default() Config {
@@ -106,6 +116,7 @@ func Default() Config {
 			Partitions: 1024,
 		},
 		MapVersion: 1,
+		FDTables:   FDTablesShared,
 		Token:      Token{Algorithm: auth.HS256},
 		Limits: Limits{
 			BodyBytes:       backplane.MaxBody,

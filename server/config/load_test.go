@@ -77,7 +77,7 @@ func TestEverySettingFromEverySource(t *testing.T) {
 		"limits.connections": "5000", "limits.body_bytes": "32KiB", "limits.queue_messages": "64", "limits.queue_bytes": "2MiB", "limits.in_flight": "32",
 		"limits.sends_per_second": "5", "limits.sends_burst": "9", "limits.upgrade_timeout": "20s", "limits.heartbeat": "30s", "limits.idle": "2m0s",
 		"limits.node_frame_bytes": "1GiB", "limits.producer_records": "1000", "limits.producer_bytes": "32MiB",
-		"loops": "3", "workers": "5", "unsafe": "true", "log.level": "debug", "log.format": "json",
+		"loops": "3", "fd_tables": "per-loop", "workers": "5", "unsafe": "true", "log.level": "debug", "log.format": "json",
 	}
 	want := config.Config{
 		Node: "n7", Listen: "0.0.0.0:9000", Advertise: "wss://chat.example.org/ws", Admin: "0.0.0.0:9001", AdminTokenFile: "admin.token",
@@ -93,7 +93,7 @@ func TestEverySettingFromEverySource(t *testing.T) {
 			SendsPerSecond: 5, SendsBurst: 9, UpgradeTimeout: 20 * time.Second, Heartbeat: 30 * time.Second, Idle: 2 * time.Minute,
 			NodeFrameBytes: 1 << 30, ProducerRecords: 1000, ProducerBytes: 32 << 20,
 		},
-		Loops: 3, Workers: 5, Unsafe: true, Log: config.Log{Level: "debug", Format: "json"},
+		Loops: 3, FDTables: "per-loop", Workers: 5, Unsafe: true, Log: config.Log{Level: "debug", Format: "json"},
 	}
 	leaves := 0
 	countLeaves(reflect.TypeFor[config.Config](), &leaves)

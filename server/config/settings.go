@@ -100,6 +100,8 @@ var settings = []setting{
 
 	{key: "loops", usage: "event loops (0: one for each CPU that Go may use)",
 		value: func(c *Config) pflag.Value { return numberValue(&c.Loops, 31) }},
+	{key: "fd_tables", usage: "shared, or per-loop: descriptors for each event loop, to hold more connections than the limit of open files",
+		value: func(c *Config) pflag.Value { return textValue(&c.FDTables) }},
 	{key: "workers", usage: "dispatch workers (0: one for each CPU that Go may use)",
 		value: func(c *Config) pflag.Value { return numberValue(&c.Workers, 31) }},
 	{key: "unsafe", usage: "serve a topic whose settings can lose messages that were acknowledged",

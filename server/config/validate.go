@@ -23,6 +23,7 @@ func (c *Config) Validate() error {
 	c.Token.check(&wrong)
 	c.Limits.check(&wrong)
 	between(&wrong, "loops", c.Loops, 0, maxThreads)
+	oneOf(&wrong, "fd_tables", c.FDTables, FDTablesShared, FDTablesPerLoop)
 	between(&wrong, "workers", c.Workers, 0, maxThreads)
 	oneOf(&wrong, "log.level", c.Log.Level, "debug", "info", "warn", "error")
 	oneOf(&wrong, "log.format", c.Log.Format, "text", "json")

@@ -102,6 +102,8 @@ func TestValidateMessages(t *testing.T) {
 		{"mechanism alone", func(c *config.Config) { c.Kafka.SASL.Mechanism = "PLAIN" },
 			`kafka.sasl.user is "": must be set, because kafka.sasl.mechanism is "PLAIN"` + "\n" +
 				`kafka.sasl.password_file is "": must be set, because kafka.sasl.mechanism is "PLAIN"`},
+		{"descriptor tables", func(c *config.Config) { c.FDTables = "own" },
+			`fd_tables is "own": must be one of shared, per-loop`},
 		{"loops", func(c *config.Config) { c.Loops = 2000 },
 			`loops is "2000": must be 0 to 1024`},
 		{"log level", func(c *config.Config) { c.Log.Level = "trace" },

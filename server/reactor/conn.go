@@ -93,17 +93,17 @@ type slots struct {
 
 const slotChunk = 256
 
-// take returns a free slot, open, under a new generation; nil when there are as
-// many connections as handles can tell apart.
+// len returns how many are open.
+func (s *slots) len() int { return s.used - len(s.free) }
+
+// take returns a free slot, open, under a new generation. A loop's room is less than
+// registry.MaxSlots.
 func (s *slots) take() *conn {
 	var slot int
 	if n := len(s.free); n > 0 {
 		slot = int(s.free[n-1])
 		s.free = s.free[:n-1]
 	} else {
-		if s.used == registry.MaxSlots {
-			return nil
-		}
 		slot = s.used
 		s.used++
 		if slot/slotChunk == len(s.chunks) {

@@ -23,8 +23,8 @@ const (
 	// readBuffer is gnet's buffer for reading, one for each loop.
 	readBuffer = 64 << 10
 
-	// reservedFiles is how many descriptors are left for all else than clients: the
-	// log's connections, stores, listeners, profiles. gnet ends the whole engine
+	// reservedFiles is how many descriptors are left for all else that is opened after
+	// the start: the log's connections, stores, profiles. gnet ends the whole engine
 	// when accept fails for want of a descriptor, so it must not come to that.
 	reservedFiles = 256
 )

@@ -18,6 +18,7 @@ import (
 type loop struct {
 	// Static after construction.
 	index   int
+	room    int // the most connections
 	engine  gnet.EventLoop
 	poller  *poller
 	mailbox *ring.Mailbox[delivery.Entry]

@@ -22,17 +22,17 @@ import (
 type poller struct {
 	epoll int // descriptor
 	event int // descriptor of an eventfd that wakes the goroutine
-	loops func() []*loop
 	done  chan struct{}
 
 	mu struct {
 		sync.Mutex
-		again   []*loop
+		loops   []*loop // all, once they are there
+		again   []*loop // those that asked for another pass
 		stopped bool
 	}
 }
 
-func newPoller(loops func() []*loop) (*poller, error) {
+func newPoller() (*poller, error) {
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("reactor: epoll: %w", err)
@@ -44,9 +44,16 @@ func newPoller(loops func() []*loop) (*poller, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("reactor: eventfd: %w", err), unix.Close(epoll))
 	}
-	p := &poller{epoll: epoll, event: event, loops: loops, done: make(chan struct{})}
+	p := &poller{epoll: epoll, event: event, done: make(chan struct{})}
 	go p.run()
 	return p, nil
+}
+
+// watch tells the poller which loops there are.
+func (p *poller) watch(loops []*loop) {
+	p.mu.Lock()
+	p.mu.loops = loops
+	p.mu.Unlock()
 }
 
 // arm asks to be told once when fd is writable. The loop that owns fd calls it, on
@@ -97,7 +104,9 @@ func (p *poller) run() {
 		if err != nil && !errors.Is(err, unix.EINTR) {
 			panic(fmt.Sprintf("reactor: epoll_wait: %v", err)) // a descriptor of ours was closed by somebody
 		}
-		loops := p.loops()
+		p.mu.Lock()
+		loops := p.mu.loops
+		p.mu.Unlock()
 		for _, ev := range events[:max(n, 0)] {
 			if ev.Fd == -1 && ev.Pad == -1 {
 				if !p.takeAgain() {

@@ -11,12 +11,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/panjf2000/gnet/v2"
-	"golang.org/x/sys/unix"
-
 	"github.com/godwit-im/godwit/registry"
 	"github.com/godwit-im/godwit/server/delivery"
 	"github.com/godwit-im/godwit/server/session"
+	"github.com/panjf2000/gnet/v2"
 )
 
 // Config is what a Reactor is told. It is immutable.
@@ -25,6 +23,8 @@ type Config struct {
 	Listen string
 	// Loops is the number of event loops, 0 for as many as GOMAXPROCS.
 	Loops int
+	// FDTables gives each loop a descriptor table of its own; see fdtable.go.
+	FDTables bool
 	// Connections is the most connections at once, 0 for as many as the limit of open
 	// files allows. It is lowered to that.
 	Connections int
@@ -44,18 +44,19 @@ type Reactor struct {
 	poller *poller
 	cap    int64
 
+	loops  []*loop
+	byLoop map[gnet.EventLoop]*loop
+
 	booted   chan struct{}
+	running  chan struct{} // closed when gnet runs its loops
 	ended    chan struct{} // closed when gnet has ended
 	err      error         // why, valid then
 	stopping chan struct{} // closed when entries are no longer taken
 
-	// Loops come into being with their first connection: gnet shows its loops only
-	// then.
-	mu struct {
-		sync.Mutex
-		byEngine map[gnet.EventLoop]*loop
-	}
-	loops atomic.Pointer[[]*loop]
+	// ready is set when Start is through. Until then loops is being made, and nobody
+	// but Start and the loops at hand may look at it.
+	ready     atomic.Bool
+	runningDo sync.Once
 
 	open     atomic.Int64
 	full     atomic.Uint64 // connections refused because of the cap
@@ -70,10 +71,9 @@ func New(c Config, d *session.Deps) *Reactor {
 	}
 	r := &Reactor{
 		config: c, deps: d,
-		booted: make(chan struct{}), ended: make(chan struct{}), stopping: make(chan struct{}),
+		byLoop: make(map[gnet.EventLoop]*loop),
+		booted: make(chan struct{}), running: make(chan struct{}), ended: make(chan struct{}), stopping: make(chan struct{}),
 	}
-	r.mu.byEngine = make(map[gnet.EventLoop]*loop)
-	r.loops.Store(new([]*loop))
 	return r
 }
 
@@ -83,44 +83,66 @@ func (r *Reactor) Bind() error {
 	if r.config.Loops > registry.MaxLoops {
 		return fmt.Errorf("reactor: %d loops: there may be at most %d", r.config.Loops, registry.MaxLoops)
 	}
-	if err := r.setCap(); err != nil {
-		return err
-	}
 	return r.probe()
 }
 
 // Start listens, and returns when connections are accepted.
 func (r *Reactor) Start() error {
 	var err error
-	if r.poller, err = newPoller(func() []*loop { return *r.loops.Load() }); err != nil {
+	if r.poller, err = newPoller(); err != nil {
 		return err
 	}
 	go r.run()
 	select {
 	case <-r.booted:
-		return nil
 	case <-r.ended:
-		r.poller.stop()
-		return r.err
+		return r.fail(r.err)
 	}
+	if err := r.makeLoops(); err != nil {
+		return r.fail(err)
+	}
+	if err := r.setCap(); err != nil {
+		return r.fail(err)
+	}
+	r.poller.watch(r.loops)
+	r.ready.Store(true)
+	return nil
 }
 
-// setCap lowers the number of connections to what the limit of open files allows.
-func (r *Reactor) setCap() error {
-	var limit unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		return fmt.Errorf("reactor: limit of open files: %w", err)
+// fail ends what Start has begun.
+func (r *Reactor) fail(err error) error {
+	select {
+	case <-r.ended:
+	default:
+		close(r.stopping)
+		ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+		defer cancel()
+		err = errors.Join(err, r.engine.Stop(ctx))
+		<-r.ended
 	}
-	room := int64(min(limit.Cur, 1<<40)) - reservedFiles
+	r.poller.stop()
+	return err
+}
+
+// setCap settles how many connections there may be: as many as was asked for, or
+// as the limits of open files allow.
+func (r *Reactor) setCap() error {
+	var room int64
+	for _, l := range r.loops {
+		room += int64(l.room)
+	}
+	if !r.config.FDTables {
+		room = int64(r.loops[0].room) // they share it
+	}
 	if room < 1 {
-		return fmt.Errorf("reactor: the limit of open files is %d, and %d are kept for other use than connections", limit.Cur, reservedFiles)
+		return fmt.Errorf("reactor: the limit of open files leaves no room for connections: %d descriptors are kept for other use", reservedFiles)
 	}
 	r.cap = room
 	if want := int64(r.config.Connections); want != 0 {
 		r.cap = min(want, room)
 	}
 	if r.cap < int64(r.config.Connections) {
-		r.config.Log.Warn("the limit of open files allows fewer connections than the setting", "connections", r.cap, "setting", r.config.Connections, "open_files", limit.Cur)
+		r.config.Log.Warn("the limit of open files allows fewer connections than the setting", "connections", r.cap, "setting", r.config.Connections)
 	}
 	return nil
 }
@@ -144,6 +166,7 @@ func (r *Reactor) run() {
 		gnet.WithNumEventLoop(r.config.Loops),
 		gnet.WithReusePort(true),
 		gnet.WithReuseAddr(true),
+		gnet.WithLockOSThread(r.config.FDTables),
 		gnet.WithReadBufferCap(readBuffer),
 		gnet.WithTCPKeepAlive(time.Minute),
 		gnet.WithLogger(logger{r.config.Log}),
@@ -170,7 +193,7 @@ func (r *Reactor) Err() error { return r.err }
 // Deliver puts an entry into a loop's mailbox and waits while there is no room;
 // see delivery.Loops.
 func (r *Reactor) Deliver(index int, e delivery.Entry, weight int64) {
-	l := (*r.loops.Load())[index]
+	l := r.loops[index]
 	if !l.mailbox.Push(e, weight, r.stopping) {
 		e.Done()
 		return
@@ -178,8 +201,13 @@ func (r *Reactor) Deliver(index int, e delivery.Entry, weight int64) {
 	l.ring()
 }
 
-// Len returns how many loops have had a connection.
-func (r *Reactor) Len() int { return len(*r.loops.Load()) }
+// Len returns how many loops there are, 0 until Start is through.
+func (r *Reactor) Len() int {
+	if !r.ready.Load() {
+		return 0
+	}
+	return len(r.loops)
+}
 
 // OnBoot is called by gnet.
 func (r *Reactor) OnBoot(engine gnet.Engine) gnet.Action {
@@ -190,38 +218,28 @@ func (r *Reactor) OnBoot(engine gnet.Engine) gnet.Action {
 
 // OnOpen is called by gnet on the loop of a new connection.
 func (r *Reactor) OnOpen(g gnet.Conn) ([]byte, gnet.Action) {
+	if first, ok := g.Context().(*firstConn); ok {
+		first.open(r, g)
+		return nil, gnet.Close
+	}
+	if !r.ready.Load() {
+		r.runningDo.Do(func() { close(r.running) })
+		return nil, gnet.Close
+	}
 	r.accepted.Add(1)
-	if r.open.Add(1) > r.cap {
+	l := r.byLoop[g.EventLoop()]
+	if r.open.Add(1) > r.cap || l.conns.len() >= l.room {
+		r.open.Add(-1)
 		r.full.Add(1)
 		return nil, gnet.Close
 	}
-	l := r.loopOf(g.EventLoop())
 	c := l.conns.take()
-	if c == nil {
-		r.full.Add(1)
-		return nil, gnet.Close
-	}
 	c.gnet, c.fd = g, g.Fd()
 	l.tell()
 	c.session.Open(l.shared, l.conns.handle(c))
 	l.wheel.set(c.slot, c.session.Deadline(l.shared))
 	g.SetContext(c)
 	return nil, gnet.None
-}
-
-// loopOf returns our loop for one of gnet's, on which it is called.
-func (r *Reactor) loopOf(engine gnet.EventLoop) *loop {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if l := r.mu.byEngine[engine]; l != nil {
-		return l
-	}
-	loops := *r.loops.Load()
-	l := newLoop(len(loops), engine, r.poller, &r.config.Session, r.deps)
-	r.mu.byEngine[engine] = l
-	grown := append(loops[:len(loops):len(loops)], l)
-	r.loops.Store(&grown)
-	return l
 }
 
 // OnTraffic is called by gnet on the loop of a connection that sent something.
@@ -231,7 +249,7 @@ func (r *Reactor) OnTraffic(g gnet.Conn) gnet.Action {
 	if !ok {
 		return gnet.Close
 	}
-	l := (*r.loops.Load())[c.session.Handle().Loop()]
+	l := r.loops[c.session.Handle().Loop()]
 	l.tell()
 	c.session.Receive(l.shared, buf)
 	if d := c.session.Deadline(l.shared); d < l.wheel.at(c.slot) {
@@ -249,12 +267,12 @@ func (r *Reactor) OnTraffic(g gnet.Conn) gnet.Action {
 
 // OnClose is called by gnet on the loop of a connection that is about to be closed.
 func (r *Reactor) OnClose(g gnet.Conn, _ error) gnet.Action {
-	r.open.Add(-1)
 	c, ok := g.Context().(*conn)
 	if !ok {
 		return gnet.None
 	}
-	l := (*r.loops.Load())[c.session.Handle().Loop()]
+	r.open.Add(-1)
+	l := r.loops[c.session.Handle().Loop()]
 	l.tell()
 	// The client may have closed its sending side only, and still read.
 	l.flush(c)
@@ -270,13 +288,10 @@ func (r *Reactor) OnClose(g gnet.Conn, _ error) gnet.Action {
 func (r *Reactor) Drain(ctx context.Context) error {
 	poll := time.NewTicker(10 * time.Millisecond)
 	defer poll.Stop()
-	told := 0
+	for _, l := range r.loops {
+		l.do(l.drain)
+	}
 	for {
-		// A loop may come into being while we wait.
-		for _, l := range (*r.loops.Load())[told:] {
-			l.do(l.drain)
-			told++
-		}
 		if r.open.Load() == 0 {
 			return nil
 		}
@@ -331,7 +346,10 @@ type LoopStats struct {
 // Stats returns the numbers of this moment. Any goroutine may call it.
 func (r *Reactor) Stats() Stats {
 	s := Stats{Connections: r.open.Load(), Cap: r.cap, Accepted: r.accepted.Load(), Full: r.full.Load()}
-	for _, l := range *r.loops.Load() {
+	if !r.ready.Load() {
+		return s
+	}
+	for _, l := range r.loops {
 		s.Loops = append(s.Loops, LoopStats{&l.shared.Counters, l.mailbox.Len(), l.mailbox.Weight()})
 	}
 	return s

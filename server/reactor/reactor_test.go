@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"github.com/godwit-im/godwit/backplane"
 	"github.com/godwit-im/godwit/codec"
@@ -29,8 +30,11 @@ import (
 	"github.com/godwit-im/godwit/server/session"
 )
 
-// gnet keeps a pool of goroutines from before the first test.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.IgnoreCurrent()) }
+// gnet keeps a pool of goroutines, for the process.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreCurrent(),
+		goleak.IgnoreAnyFunction("github.com/panjf2000/ants/v2.(*goWorker).run.func1"))
+}
 
 // patience bounds every wait for something that must come.
 const patience = 30 * time.Second
@@ -138,7 +142,7 @@ type discard struct{}
 func (discard) Done(backplane.Outcome) {}
 
 // loops returns the reactor's loops.
-func (n *node) loops() []*loop { return *n.r.loops.Load() }
+func (n *node) loops() []*loop { return n.r.loops }
 
 // on runs f on a loop and waits for it.
 func on(l *loop, f func()) {
@@ -383,8 +387,8 @@ func TestWritable(t *testing.T) {
 	const messages, size = 600, 60 << 10
 	n := start(t, func(c *Config) { c.Session.QueueMessages, c.Session.QueueBytes = 1000, 64<<20 })
 	c := n.connect("slow")
-	l := n.loops()[0]
 	h := n.deps.Registry.Append(nil, []byte("slow"))[0]
+	l := n.loops()[h.Loop()]
 	body := make([]byte, size)
 	for i := range messages {
 		for j := range body {
@@ -431,6 +435,42 @@ func TestStaleHandle(t *testing.T) {
 		t.Errorf("%d counted as gone", got)
 	}
 	n.deps.Registry.Remove("ghost", h)
+}
+
+// TestTablePerLoop holds more connections than one descriptor table would: the limit
+// is lowered for that.
+func TestTablePerLoop(t *testing.T) {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	lowered := unix.Rlimit{Cur: 700, Max: limit.Max} // reservedFiles of them are not for connections
+	n := start(t, func(c *Config) {
+		c.Loops, c.FDTables = 4, true
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &lowered); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	room := n.loops()[0].room
+	if room > 444 || n.r.cap <= 700 {
+		t.Errorf("room for %d on a loop, %d in all", room, n.r.cap)
+	}
+	clients := n.onEachLoop()
+	for i, c := range clients {
+		user := n.user(c)
+		n.publish("backend", user, fmt.Sprint("m", i), []byte("hi"))
+		if f := c.next(); f.Type != codec.FrameDeliver {
+			t.Errorf("loop %d: got a %v", i, f.Type)
+		}
+	}
+	// A close on a loop reaches the client, although tables were copied before.
+	on(n.loops()[2], func() { n.loops()[2].close(n.loops()[2].conns.get(clients[2].handle)) })
+	if _, err := clients[2].read(); !errors.Is(err, io.EOF) {
+		t.Errorf("a closed connection reads %v", err)
+	}
 }
 
 func TestConnectionCap(t *testing.T) {

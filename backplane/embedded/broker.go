@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -69,7 +68,7 @@ type Broker struct {
 	// Static.
 	cluster *kfake.Cluster
 	addr    string
-	lock    *os.File // nil in memory
+	unlock  func() // frees the data folder
 
 	closing sync.Once
 }
@@ -83,7 +82,7 @@ func Start(cfg Config) (*Broker, error) {
 	if err := topic.Validate(); err != nil {
 		return nil, fmt.Errorf("embedded: %w", err)
 	}
-	b := new(Broker)
+	b := &Broker{unlock: func() {}}
 	opts := []kfake.Opt{
 		kfake.Ports(cfg.Port),
 		kfake.ClusterID("godwit-embedded"),
@@ -97,7 +96,7 @@ func Start(cfg Config) (*Broker, error) {
 		if err != nil {
 			return nil, err
 		}
-		b.lock = lock
+		b.unlock = lock.release
 		opts = append(opts, kfake.DataDir(filepath.Join(cfg.DataDir, "log")))
 		if cfg.SyncWrites {
 			opts = append(opts, kfake.SyncWrites())
@@ -157,12 +156,6 @@ func (b *Broker) Close() {
 		b.cluster.Close()
 		b.unlock()
 	})
-}
-
-func (b *Broker) unlock() {
-	if b.lock != nil {
-		b.lock.Close()
-	}
 }
 
 // logger gives kfake's log to a slog.Logger.

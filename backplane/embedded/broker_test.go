@@ -233,8 +233,11 @@ func TestSurvivesKill(t *testing.T) {
 			// It uses the folder: nobody else may.
 			e := embedded.DefaultConfig()
 			e.DataDir, e.Partitions = dir, 4
-			if _, err := embedded.Start(e); !errors.Is(err, embedded.ErrInUse) || !strings.Contains(err.Error(), dir) {
+			if b, err := embedded.Start(e); !errors.Is(err, embedded.ErrInUse) || !strings.Contains(err.Error(), dir) {
 				t.Errorf("error %v, want that %s is in use", err, dir)
+				if err == nil {
+					b.Close()
+				}
 			}
 		}
 	}

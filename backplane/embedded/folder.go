@@ -41,26 +41,36 @@ const (
 	identityName = "godwit.json"
 )
 
+// folderLock is the descriptor of a locked file. It is not an os.File: one that
+// nothing refers to any more is closed by the garbage collector, and a Broker
+// that its user has forgotten still runs.
+type folderLock int
+
+// release lets another broker use the folder.
+func (l folderLock) release() { syscall.Close(int(l)) }
+
 // claim makes the folder if needed, locks it, and checks that it is for want. The
-// lock lasts until the file that it returns is closed, or the process ends.
-func claim(dir string, want identity) (*os.File, error) {
+// lock lasts until it is released, or the process ends.
+func claim(dir string, want identity) (folderLock, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("embedded: making the data folder: %w", err)
+		return 0, fmt.Errorf("embedded: making the data folder: %w", err)
 	}
-	lock, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, 0o600)
+	// Close-on-exec: a program that this process starts must not keep the lock.
+	fd, err := syscall.Open(filepath.Join(dir, lockName), syscall.O_RDWR|syscall.O_CREAT|syscall.O_CLOEXEC, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("embedded: opening the lock of the data folder: %w", err)
+		return 0, fmt.Errorf("embedded: opening the lock of the data folder %s: %w", dir, err)
 	}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		lock.Close()
+	lock := folderLock(fd)
+	if err := syscall.Flock(fd, syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		lock.release()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("%w: another godwit runs on %s", ErrInUse, dir)
+			return 0, fmt.Errorf("%w: another godwit runs on %s", ErrInUse, dir)
 		}
-		return nil, fmt.Errorf("embedded: locking the data folder %s: %w", dir, err)
+		return 0, fmt.Errorf("embedded: locking the data folder %s: %w", dir, err)
 	}
 	if err := identify(dir, want); err != nil {
-		lock.Close()
-		return nil, err
+		lock.release()
+		return 0, err
 	}
 	return lock, nil
 }

@@ -278,6 +278,7 @@ func TestRemoveWaitsForRecord(t *testing.T) {
 	}()
 	// A removal of what another worker has does not wait.
 	c.Remove([]backplane.Partition{1})
+	eventually(t, "Remove has begun", func() bool { return gauge(t, c, "godwit_kafka_consumer_assigned_partitions") == 0 })
 	select {
 	case <-removed:
 		t.Fatal("Remove returned while Record was running")

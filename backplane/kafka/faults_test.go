@@ -307,3 +307,45 @@ func TestTooLargeToTry(t *testing.T) {
 		t.Fatalf("error %v, want a rejection as too large", err)
 	}
 }
+
+// Leaders move all the time; every message is stored once in each partition and
+// handed out in order.
+func TestLeadersMove(t *testing.T) {
+	const n = 6
+	cfg := kafka.DefaultConfig()
+	cfg.Partitions = n
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(3), kfake.SeedTopics(n, cfg.Topic()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	cfg.Brokers = cluster.ListenAddrs()
+	p := newProducer(t, cfg)
+	j := newJournal()
+	c := newConsumer(t, cfg, 2, j)
+	add(t, c, 0, 0, 1, 2, 3, 4, 5)
+	l := &ledger{stored: make(map[uint64]bool), other: make(map[uint64]backplane.Outcome)}
+	stop := make(chan struct{})
+	accepted := make(chan uint64)
+	go func() { accepted <- l.produceUntil(p, n, stop) }()
+	for i := range 30 {
+		before := l.outcomes()
+		if err := cluster.MoveTopicPartition(cfg.Topic(), int32(i%n), int32((i+i/n)%3)); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "messages go on", func() bool { return l.outcomes() > before+20 })
+	}
+	close(stop)
+	sent := <-accepted
+	eventually(t, "every message has an outcome", func() bool { return l.outcomes() == int(sent) })
+	if len(l.other) > 0 {
+		t.Errorf("%d of %d messages were not stored", len(l.other), sent)
+	}
+	eventually(t, "every record", func() bool { return j.len() >= 2*int(sent) })
+	if got := j.len(); got != 2*int(sent) {
+		t.Errorf("%d records, want %d", got, 2*sent)
+	}
+	for partition := range backplane.Partition(n) {
+		ascending(t, j.of(partition), 0)
+	}
+}

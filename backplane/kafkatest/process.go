@@ -28,6 +28,7 @@ const (
 // Process is a node of Apache Kafka that belongs to a test. It keeps its address and
 // its data when it is stopped or killed and started again.
 type Process struct {
+	t       testing.TB // the test that it belongs to; nil for the shared one
 	addr    string
 	data    string
 	script  string
@@ -49,6 +50,7 @@ func Private(t testing.TB) *Process {
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.t = t
 	t.Cleanup(p.Kill)
 	p.Start(t)
 	return p
@@ -82,8 +84,40 @@ func (p *Process) Stop(t testing.TB) {
 	}
 }
 
-// Pause stops the node's threads: its connections stay open, and nothing answers.
-func (p *Process) Pause() { p.cmd.Process.Signal(syscall.SIGSTOP) }
+// Pause stops the node's threads and returns when all have stopped: its connections
+// stay open, and nothing answers.
+func (p *Process) Pause() {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		p.t.Fatal(err)
+	}
+	// The signal is under way when Signal returns, and the node may go on answering.
+	for deadline := time.Now().Add(stopTimeout); !p.stopped(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			p.t.Fatalf("kafkatest: Kafka does not stop %v after %v", stopTimeout, syscall.SIGSTOP)
+		}
+	}
+}
+
+// stopped reports whether all threads of the node are stopped by a signal.
+func (p *Process) stopped() bool {
+	stats, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.cmd.Process.Pid))
+	if err != nil || len(stats) == 0 {
+		return false
+	}
+	for _, name := range stats {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			return false
+		}
+		// proc(5): the state comes after the command, which is in parentheses.
+		_, rest, ok := bytes.Cut(b, []byte(") "))
+		if !ok || len(rest) == 0 || rest[0] != 'T' {
+			return false
+		}
+	}
+	return true
+}
 
 // Resume lets a node go on that was paused.
 func (p *Process) Resume() { p.cmd.Process.Signal(syscall.SIGCONT) }

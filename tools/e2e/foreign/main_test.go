@@ -37,6 +37,9 @@ func build() (err error) {
 	if cache = os.Getenv("GODWIT_CACHE"); cache == "" {
 		cache = filepath.Join(root, ".cache")
 	}
+	if cache, err = filepath.Abs(cache); err != nil {
+		return err
+	}
 	godwit = filepath.Join(cache, "foreign", "godwit")
 	cmd := exec.Command("go", "build", "-o", godwit, "./tools/godwit")
 	cmd.Dir = root

@@ -73,10 +73,10 @@ func (p *process) kill() {
 	<-p.done
 }
 
-// terminate asks the process to stop in order.
-func (p *process) terminate(t testing.TB) {
+// signal sends the process a signal.
+func (p *process) signal(t testing.TB, s syscall.Signal) {
 	t.Helper()
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := p.cmd.Process.Signal(s); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -47,24 +47,24 @@ func TestVectors(t *testing.T) {
 }
 
 // TestVectorsCatchMistakes proves that the programs compare: with one digit of one
-// vector changed they fail.
+// vector changed they fail, and say where.
 func TestVectorsCatchMistakes(t *testing.T) {
-	for name, change := range map[string][2]string{
-		"partition.json":  {`"64": 35,`, `"64": 36,`},
-		"message_id.json": {"66d1ddd2b26985b6ef51b898f3bd402b", "66d1ddd2b26985b6ef51b898f3bd402c"},
-		"frames.json":     {"0a0d0a026d311203626f621a026869", "0a0d0a026d311203626f621a026868"},
+	for _, c := range []struct{ file, from, to, says string }{
+		{"partition.json", `"64": 35,`, `"64": 36,`, "partition of"},
+		{"message_id.json", "66d1ddd2b26985b6ef51b898f3bd402b", "66d1ddd2b26985b6ef51b898f3bd402c", "message_id: a plain message"},
+		{"frames.json", "0a0d0a026d311203626f621a026869", "0a0d0a026d311203626f621a026868", "send, read from protobuf"},
 	} {
 		for _, l := range languages {
-			t.Run(name+"/"+l.name, func(t *testing.T) {
+			t.Run(c.file+"/"+l.name, func(t *testing.T) {
 				files := vectorFiles()
 				for i := range files {
-					if filepath.Base(files[i]) == name {
-						files[i] = changed(t, files[i], change[0], change[1])
+					if filepath.Base(files[i]) == c.file {
+						files[i] = changed(t, files[i], c.from, c.to)
 					}
 				}
 				p := launch(t, l.command(t, "vectors", files...), new(output))
-				if code := p.wait(t); code == 0 {
-					t.Error("nothing was noticed")
+				if code := p.wait(t); code == 0 || !strings.Contains(p.stderr.String(), c.says) {
+					t.Errorf("exit status %d, and it says %q; want a failure that says %q", code, p.stderr.String(), c.says)
 				}
 			})
 		}

@@ -12,7 +12,6 @@ import (
 
 	"github.com/godwit-im/godwit/backplane"
 	"github.com/godwit-im/godwit/codec"
-	"github.com/godwit-im/godwit/codec/ws"
 )
 
 // tape is a connection to a server that says something and hangs up.
@@ -79,7 +78,6 @@ func FuzzResponse(f *testing.F) {
 	f.Add("HTTP/1.1 421 Misdirected Request\r\nGodwit-Node-Url: ws://n\r\n\r\n")
 	f.Add("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 999999999\r\n\r\n\x1b[31m")
 	f.Add("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n")
-	f.Add(strings.Repeat("x", ws.MaxHead+2))
 	f.Fuzz(func(t *testing.T, text string) {
 		early, err := readResponse(tape{strings.NewReader(text)}, [16]byte{}, "godwit.v1.proto")
 		if err == nil {

@@ -105,6 +105,50 @@ func TestRedirectsAreBounded(t *testing.T) {
 	})
 }
 
+func TestStableConnectionForgetsRedirects(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := newNode(t)
+		u := start(t, n, nil)
+		redirect := func() {
+			for i := range maxRedirects {
+				p := n.accept()
+				if home := p.address == "node-1:8080"; home != (i == 0) {
+					t.Errorf("attempt %d went to %s", i+1, p.address)
+				}
+				p.refuse(http.StatusMisdirectedRequest, "", "Godwit-Node-Url: ws://node-2:8080")
+			}
+		}
+		redirect()
+		p := n.welcome(codec.Welcome{})
+		time.Sleep(stableAfter)
+		p.Close()
+		redirect()
+		p = n.welcome(codec.Welcome{})
+		u.leave(p)
+	})
+}
+
+// The last word counts, but no server can send a client away for long.
+func TestMovedTwice(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := newNode(t)
+		u := start(t, n, nil)
+		p := n.welcome(codec.Welcome{Heartbeat: time.Hour})
+		told := time.Now()
+		p.write(codec.AppendMoved(nil, p.enc, &codec.Moved{URL: "ws://node-2:8080", RetryAfter: time.Second}))
+		p.write(codec.AppendMoved(nil, p.enc, &codec.Moved{URL: "ws://node-3:8080", RetryAfter: time.Hour}))
+		p.goodbye()
+		if d := time.Since(told); d != maxPause {
+			t.Errorf("the client left after %v", d)
+		}
+		if p = n.accept(); p.address != "node-3:8080" {
+			t.Errorf("dialled %s", p.address)
+		}
+		u.stop()
+		<-u.ran
+	})
+}
+
 func TestRedirectToNowhere(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		n := newNode(t)

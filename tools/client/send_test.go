@@ -393,3 +393,55 @@ func TestSendsArePaced(t *testing.T) {
 		u.leave(p)
 	})
 }
+
+// If all that is under way came to the server at once, after a stall of the network, it
+// must not be more than its bucket holds.
+func TestSendsInFlightAreBoundedByTheRate(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := newNode(t)
+		u := start(t, n, nil)
+		const perSecond = 3
+		p := n.welcome(codec.Welcome{Limits: codec.SessionLimits{InFlight: 256, SendsPerSecond: perSecond}})
+		ctx, cancel := context.WithCancel(t.Context())
+		for i := range 100 {
+			u.send(ctx, hello(fmt.Sprint("m", i)))
+		}
+		for range 2 * perSecond {
+			p.readSend()
+		}
+		p.SetReadDeadline(time.Now().Add(sendWindow / 2))
+		if _, err := p.in.Peek(1); err == nil {
+			t.Errorf("more than %d sends are under way", 2*perSecond)
+		}
+		p.SetReadDeadline(time.Time{})
+		cancel()
+		u.leave(p)
+	})
+}
+
+func TestCancelledSendGivesItsTurnBack(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := newNode(t)
+		u := start(t, n, nil)
+		p := n.welcome(codec.Welcome{Limits: codec.SessionLimits{SendsPerSecond: 1}})
+		began := time.Now()
+		u.send(t.Context(), hello("m1"))
+		p.ack(p.readSend(), backplane.Stored, "")
+		ctx, cancel := context.WithCancel(t.Context())
+		cancelled := u.send(ctx, hello("m2"))
+		synctest.Wait()
+		cancel()
+		if r := <-cancelled; r.err != context.Canceled {
+			t.Errorf("Send returned %v", r.err)
+		}
+		sent := u.send(t.Context(), hello("m3"))
+		p.ack(p.readSend(), backplane.Stored, "")
+		if r := <-sent; r.err != nil {
+			t.Error(r.err)
+		}
+		if d := time.Since(began); d > time.Second {
+			t.Errorf("the second send took its turn after %v", d)
+		}
+		u.leave(p)
+	})
+}

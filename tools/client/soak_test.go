@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	gobwas "github.com/gobwas/ws"
-
 	"github.com/godwit-im/godwit/backplane"
 	"github.com/godwit-im/godwit/codec"
 )
@@ -78,9 +76,12 @@ func TestManySends(t *testing.T) {
 // after a while.
 func serveBadly(t *testing.T, p *peer, random *rand.Rand, stored map[string]bool, inFlight, perSecond uint32) {
 	defer p.Close()
-	n := &node{t: t, peers: make(chan *peer, 1)}
-	n.peers <- p
-	p = n.welcome(codec.Welcome{Limits: codec.SessionLimits{InFlight: inFlight, SendsPerSecond: perSecond}})
+	p.lenient = true
+	if p.readRequest(); p.request == nil {
+		return
+	}
+	p.upgrade()
+	p.welcome(codec.Welcome{Limits: codec.SessionLimits{InFlight: inFlight, SendsPerSecond: perSecond}})
 	var waiting []string
 	for range 20 + random.IntN(100) {
 		p.SetReadDeadline(time.Now().Add(time.Second))
@@ -118,10 +119,7 @@ func serveBadly(t *testing.T, p *peer, random *rand.Rand, stored map[string]bool
 			case random.IntN(20) == 0:
 				a.Code = backplane.CodeTooLarge
 			}
-			frame := gobwas.MustCompileFrame(gobwas.NewBinaryFrame(codec.AppendAck(nil, p.enc, &a)))
-			if _, err := p.Write(frame); err != nil {
-				return
-			}
+			p.write(codec.AppendAck(nil, p.enc, &a))
 		}
 	}
 }

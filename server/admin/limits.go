@@ -29,9 +29,9 @@ const (
 	readTimeout   = 30 * time.Second
 	idleTimeout   = 2 * time.Minute
 
-	// writeTimeout is the longest time from a request to the end of its answer. It
-	// also bounds the seconds that a profile may ask for.
-	writeTimeout = 2 * time.Minute
+	// writeTimeout is the longest time from a request to the end of its answer, well
+	// beyond that to an outcome of the log. Profiles add the seconds they ask for.
+	writeTimeout = time.Minute
 
 	// retryAfter is what a client that may retry is told to wait, in seconds.
 	retryAfter = "1"

@@ -1,0 +1,131 @@
+package load
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"regexp"
+	"time"
+
+	"github.com/godwit-im/godwit/backplane"
+	"github.com/godwit-im/godwit/codec"
+)
+
+// Protocol says what a Generator speaks.
+type Protocol string
+
+// The protocols.
+const (
+	Proto Protocol = "proto" // godwit.v1 in protobuf
+	JSON  Protocol = "json"  // godwit.v1 in JSON
+	Plain Protocol = "plain" // any WebSocket server: frames are counted and, in a run, expected back
+)
+
+// Config says what a Generator is. Its JSON is what a load process is told.
+type Config struct {
+	// Addr is the server's host:port.
+	Addr string `json:"addr"`
+	// Path is the path of the request, by default that of godwit, or / when Plain.
+	Path     string   `json:"path,omitempty"`
+	Protocol Protocol `json:"protocol"`
+
+	// Connections is the most connections there will be.
+	Connections int `json:"connections"`
+	// Users is how many users share them, by default as many as connections. User i
+	// has the connections i, i+Users and so on, each a device.
+	Users int `json:"users,omitempty"`
+	// Prefix begins the names of the users, by default "load-".
+	Prefix string `json:"prefix,omitempty"`
+	// Key is the HS256 secret that tokens are signed with; not needed when Plain.
+	Key []byte `json:"key,omitempty"`
+	// Partitions is the number of partitions of the node's log, needed for runs with
+	// the shape Group.
+	Partitions int32 `json:"partitions,omitempty"`
+
+	// Loops is the number of threads, by default 1, and with Tables as many as the
+	// connections need.
+	Loops int `json:"loops,omitempty"`
+	// Tables gives each loop's thread a descriptor table of its own.
+	Tables bool `json:"tables,omitempty"`
+	// Heartbeat is the silence after which a connection sends a ping (up to a quarter
+	// later); 0 for never. Clients of godwit do so after a minute.
+	Heartbeat time.Duration `json:"heartbeat,omitempty"`
+}
+
+// complete checks c and fills in what was left out.
+func (c *Config) complete() error {
+	var errs []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf("load: "+format, args...))
+		}
+	}
+	switch c.Protocol {
+	case Proto, JSON, Plain:
+	default:
+		check(false, "Protocol is %q: it must be %s, %s or %s", c.Protocol, Proto, JSON, Plain)
+	}
+	check(c.Connections > 0 && c.Connections <= maxConnections, "Connections is %d: it must be 1 to %d", c.Connections, maxConnections)
+	if c.Users == 0 {
+		c.Users = c.Connections
+	}
+	check(c.Users > 0 && c.Users <= max(c.Connections, 1), "Users is %d: it must be 1 to Connections, which is %d", c.Users, c.Connections)
+	if c.Prefix == "" {
+		c.Prefix = "load-"
+	}
+	check(prefixes.MatchString(c.Prefix), "Prefix is %q: it must be at most 100 letters, digits, dots, underscores and hyphens", c.Prefix)
+	check(c.Protocol != Plain || c.Users == c.Connections, "Users is %d: without godwit's protocol every connection is a user", c.Users)
+	check(c.Protocol == Plain || len(c.Key) >= 32, "Key has %d bytes: HS256 needs 32 or more", len(c.Key))
+	check(c.Partitions >= 0 && c.Partitions <= backplane.MaxPartitions, "Partitions is %d: it must be at most %d", c.Partitions, backplane.MaxPartitions)
+	check(c.Heartbeat >= 0, "Heartbeat is %v: it must not be negative", c.Heartbeat)
+	if c.Path == "" {
+		c.Path = "/"
+		if c.Protocol != Plain {
+			c.Path = connectPath
+		}
+	}
+	if c.Loops == 0 {
+		c.Loops = 1
+		if c.Tables {
+			c.Loops = (c.Connections + perTable - 1) / perTable
+		}
+	}
+	check(c.Loops > 0 && c.Loops <= maxLoops, "Loops is %d: it must be 1 to %d", c.Loops, maxLoops)
+	check(!c.Tables || c.Connections <= c.Loops*perTable, "Loops is %d: %d connections need %d with Tables", c.Loops, c.Connections, (c.Connections+perTable-1)/perTable)
+	if c.Loops > c.Connections {
+		c.Loops = max(c.Connections, 1)
+	}
+	return errors.Join(errs...)
+}
+
+// prefixes leaves room for a number in a user id, and needs no escapes in a token.
+var prefixes = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,100}$`)
+
+const (
+	connectPath = "/v1/connect"
+
+	// maxConnections is beyond what a machine holds; a stamp has 32 bits for a
+	// connection.
+	maxConnections = 16_000_000
+	maxLoops       = 1024
+)
+
+// encoding returns the encoding of godwit.v1.
+func (c *Config) encoding() codec.Encoding {
+	if c.Protocol == JSON {
+		return codec.JSON
+	}
+	return codec.Proto
+}
+
+// resolve returns the server's address.
+func (c *Config) resolve() (*net.TCPAddr, error) {
+	a, err := net.ResolveTCPAddr("tcp", c.Addr)
+	if err != nil {
+		return nil, fmt.Errorf("load: Addr: %w", err)
+	}
+	if a.IP == nil || a.Port == 0 {
+		return nil, fmt.Errorf("load: Addr is %q: it must be host:port", c.Addr)
+	}
+	return a, nil
+}

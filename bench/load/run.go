@@ -1,0 +1,112 @@
+package load
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// startDelay is how far ahead a run is scheduled, so that all loops are there when it
+// begins.
+const startDelay = 2 * time.Millisecond
+
+// Run sends what t says, waits for the answers, then for what is still to be delivered,
+// and checks that every connection got each message once. When ctx ends the sending
+// ends early; the waiting is the same.
+//
+// Result.Elapsed is from the first send to the last answer.
+func (g *Generator) Run(ctx context.Context, t Traffic) (Result, error) {
+	if err := t.complete(&g.config); err != nil {
+		return Result{}, err
+	}
+	g.run++
+	fanout := 0
+	if t.Shape == Group {
+		fanout = t.Fanout
+	}
+	b := newBook(&g.config, fanout)
+	before := g.Stats()
+	start := g.now() + int64(startDelay)
+	var running sync.WaitGroup
+	running.Add(len(g.loops))
+	for _, l := range g.loops {
+		job := g.job(l, &t, b, start)
+		job.finished = running.Done
+		l.do(func() { l.begin(job) })
+	}
+	if g.wait(ctx, &running) != nil {
+		g.each(func(l *loop) { l.traffic.stop(g.now()) })
+		running.Wait()
+	}
+	var last atomic.Int64
+	g.each(func(l *loop) {
+		for at := last.Load(); l.traffic.last > at && !last.CompareAndSwap(at, l.traffic.last); at = last.Load() {
+		}
+	})
+	check := g.await(b, time.Now().Add(t.Patience))
+	r := g.collect(before, time.Duration(max(last.Load()-start, 0)))
+	r.Check, r.Connect = check, Latency{}
+	g.each(func(l *loop) { l.traffic = nil })
+	return r, nil
+}
+
+// job returns a loop's part of a run.
+func (g *Generator) job(l *loop, t *Traffic, b *book, start int64) *trafficJob {
+	loops := len(g.loops)
+	j := &trafficJob{
+		run: g.seed + g.run, spec: t, book: b, start: start, first: start,
+		limit: 1<<63 - 1, deadline: never, flights: make(map[uint64]flight), cursor: -1,
+	}
+	if t.Rate > 0 {
+		// The loops take turns.
+		j.interval = float64(time.Second) * float64(loops) / t.Rate
+		j.first += int64(j.interval * float64(l.index) / float64(loops))
+	} else {
+		j.window = max(g.share(t.InFlight, l.index), 1)
+	}
+	if t.Count > 0 {
+		j.limit = t.Count/int64(loops) + int64(btoi(int64(l.index) < t.Count%int64(loops)))
+	}
+	if t.Duration > 0 {
+		j.deadline = start + int64(t.Duration)
+	}
+	for group, members := range b.members {
+		if int(members[0])%loops == l.index {
+			j.groups = append(j.groups, uint32(group))
+		}
+	}
+	return j
+}
+
+// begin makes a run the one at hand.
+func (l *loop) begin(j *trafficJob) {
+	l.traffic = j
+	l.results.ack.Reset()
+	l.results.deliver.Reset()
+	l.slots.each(func(c *conn) {
+		if c.state == stateOpen {
+			c.sum, c.count, c.flying, c.partial = 0, 0, 0, c.slow
+		} else {
+			c.partial = true
+		}
+	})
+}
+
+// await waits until every connection has what it should have, or the time is over.
+func (g *Generator) await(b *book, end time.Time) Check {
+	for {
+		var mu sync.Mutex
+		var total Check
+		g.each(func(l *loop) {
+			c := l.check(b)
+			mu.Lock()
+			defer mu.Unlock()
+			total.add(c)
+		})
+		if total.Lost == 0 || time.Now().After(end) {
+			return total
+		}
+		time.Sleep(checkEvery)
+	}
+}

@@ -62,8 +62,8 @@ type Send struct {
 // Waiter is told the outcome of a send.
 type Waiter interface {
 	// Done is called exactly once for each Produce that returned nil, on a goroutine
-	// of the producer (or, when the answer is at hand, before Produce returns).
-	// All sends of the node share that goroutine: Done must not block, and must not
+	// of the producer (or, when the answer is at hand, before Produce returns), one
+	// call at a time for all sends of the node: Done must not block, and must not
 	// call the producer.
 	Done(Outcome)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"github.com/godwit-im/godwit/backplane"
+	"github.com/godwit-im/godwit/codec/buffer"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/valyala/bytebufferpool"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -95,8 +96,12 @@ func (f *flight) addUser(id []byte, n int32) {
 // fill copies what the records need of s into one buffer (the value, the
 // session, and each record's recipients) and makes the records refer to it.
 func (f *flight) fill(s *backplane.Send) {
-	f.buffer = f.producer.buffers.Get()
-	b := append(f.buffer.B[:0], s.Value...)
+	size := len(s.Value) + 8
+	for _, r := range f.records {
+		size += r.listBytes
+	}
+	f.buffer = buffer.Take(size)
+	b := append(f.buffer.B, s.Value...)
 	if s.Session != 0 {
 		b = backplane.AppendSession(b, s.Session)
 	}

@@ -7,10 +7,10 @@ import (
 	"time"
 
 	"github.com/godwit-im/godwit/backplane"
+	"github.com/godwit-im/godwit/codec/buffer"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/plugin/kprom"
-	"github.com/valyala/bytebufferpool"
 )
 
 // Producer writes sends to the messages topic. It implements
@@ -29,7 +29,6 @@ type Producer struct {
 	// Pools.
 	flights sync.Pool
 	records sync.Pool
-	buffers bytebufferpool.Pool
 }
 
 var _ backplane.Producer = (*Producer)(nil)
@@ -159,7 +158,7 @@ func (p *Producer) release(f *flight) {
 		f.records[i] = nil
 	}
 	if f.buffer != nil {
-		p.buffers.Put(f.buffer)
+		buffer.Give(f.buffer)
 	}
 	clear(f.users)
 	*f = flight{producer: p, records: f.records[:0], users: f.users[:0]}

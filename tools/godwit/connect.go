@@ -7,7 +7,6 @@ import (
 	"io"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
 	"github.com/spf13/cobra"
 
 	"github.com/godwit-im/godwit/codec"
@@ -65,10 +64,8 @@ func (f *connectFlags) options() (client.Options, error) {
 // checkTokenUser refuses a token of another user than the one named beside it. What cannot
 // be read here is left to the server.
 func (f *connectFlags) checkTokenUser() error {
-	var claims jwt.RegisteredClaims
-	_, _, err := jwt.NewParser().ParseUnverified(f.token, &claims)
-	if err == nil && f.user != "" && claims.Subject != f.user {
-		return usagef("--user is %q, but --token is for %q", f.user, claims.Subject)
+	if user, ok := auth.Unverified(f.token); ok && f.user != "" && user != f.user {
+		return usagef("--user is %q, but --token is for %q", f.user, user)
 	}
 	return nil
 }

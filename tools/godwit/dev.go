@@ -13,6 +13,7 @@ import (
 	"github.com/godwit-im/godwit/server"
 	"github.com/godwit-im/godwit/server/auth"
 	"github.com/godwit-im/godwit/server/config"
+	"github.com/godwit-im/godwit/tools/web"
 )
 
 func newDev() *cobra.Command {
@@ -89,7 +90,7 @@ func runDev(stdout, stderr io.Writer, c *config.Config, data string) (err error)
 		return err
 	}
 	return runNode(server.Options{
-		Config: c, Key: secret, Embedded: true, Log: log,
+		Config: c, Key: secret, Embedded: true, Pages: web.Handler(), Log: log,
 		Sign: func(user string, ttl time.Duration) (string, error) { return key.Sign(user, ttl, time.Now()) },
 	}, func(n *server.Node) { greet(stdout, n, data) })
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/godwit-im/godwit/backplane"
 	"github.com/godwit-im/godwit/codec"
+	"github.com/godwit-im/godwit/codec/ws"
 )
 
 func TestConnect(t *testing.T) {
@@ -196,6 +197,24 @@ func TestCloseCodes(t *testing.T) {
 				u.leave(n.welcome(codec.Welcome{}))
 			})
 		})
+	}
+}
+
+func TestErrorsArePrintable(t *testing.T) {
+	const nasty = "a\x1b[2J\u202eb\nc"
+	for _, err := range []error{
+		&CloseError{Code: 4000, Reason: nasty},
+		&CloseError{Code: 4000, Cause: nasty},
+		&ServerError{Code: nasty, Message: nasty},
+		&ServerError{Code: "code", Message: nasty},
+		&RejectedError{ID: nasty, Code: nasty},
+		&UnknownError{ID: nasty, Code: nasty, Err: errWindowOver},
+		&MovedError{URL: nasty},
+		refusal(&ws.StatusError{Status: 400, Body: nasty}),
+	} {
+		if text := err.Error(); printable(text) != text || !strings.Contains(text, "a") {
+			t.Errorf("%T prints %q", err, text)
+		}
 	}
 }
 

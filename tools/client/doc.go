@@ -24,9 +24,9 @@
 //
 // Send tries again, always with the same id, when the server says so, when the
 // outcome is unknown, and when the connection is lost, for 20 s after its first
-// attempt. The server drops what it has stored already, so a message is delivered
-// once. It recognises a retry on a new connection by the name of the device; where
-// the options give none, New makes a random one that lasts as long as the Client.
+// attempt. The server drops what it has stored already, so trying again makes no
+// second message. It recognises a retry on a new connection by the name of the device; where
+// the options give none, New makes a random one that lasts as long as the Client does.
 // A program that wants to retry after its own restart must use a name, and ids, of
 // its own.
 //
@@ -39,7 +39,8 @@
 // explains goes to OnError.
 //
 // This version cannot resume: what is stored while the client is not connected does
-// not arrive on the next connection.
+// not arrive on the next connection. Around a reconnect a message may also arrive on
+// both connections; its MessageID tells.
 //
 // # What it is not for
 //

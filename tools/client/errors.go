@@ -10,6 +10,9 @@ import (
 	"github.com/godwit-im/godwit/codec"
 )
 
+// The texts of all errors are one line without control characters, whatever the server
+// sent: they end up on terminals and in logs.
+
 var (
 	// ErrClosed is what Send and Refresh return once Run has returned; the error that
 	// ended Run, if any, is wrapped with it.
@@ -67,7 +70,7 @@ type ServerError struct {
 }
 
 func (e *ServerError) Error() string {
-	return "client: the server says " + string(e.Code) + ": " + e.Message
+	return printable("client: the server says " + string(e.Code) + ": " + e.Message)
 }
 
 // SequenceError says that the deliveries numbered Want to Got-1 neither arrived nor were
@@ -118,7 +121,7 @@ func (e *CloseError) Error() string {
 	if e.Reason != "" {
 		s += ": " + e.Reason
 	}
-	return s
+	return printable(s)
 }
 
 // MovedError says that the user is served by another node.
@@ -157,5 +160,5 @@ func describe(code backplane.Code) string {
 			return string(code) + ": " + c.Text
 		}
 	}
-	return string(code)
+	return printable(string(code))
 }

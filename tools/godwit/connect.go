@@ -23,8 +23,9 @@ type connectFlags struct {
 const connectHelp = `The token is --token, or one for --user signed with the development key in the data
 folder of godwit dev, as "godwit token" does it.`
 
-// devTokenTTL is how long such a token is good. A new one is signed for every connection.
-const devTokenTTL = time.Hour
+// devTokenTTL is how long such a token is good. A new one is signed for every connection;
+// when it ends, so does that connection.
+const devTokenTTL = 24 * time.Hour
 
 func (f *connectFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()

@@ -55,8 +55,8 @@ func New(opts Options) (*Client, error) {
 func (c *Client) Device() string { return c.opts.Device }
 
 // Run connects and stays connected until ctx ends; then it says goodbye to the server and
-// returns nil. Otherwise it returns why connecting again is pointless: a *CloseError or a
-// *RefusedError. It returns after the last callback has, and is called once.
+// returns nil. Otherwise it returns why connecting again is pointless: an error that is or
+// wraps a *CloseError or a *RefusedError. It returns after the last callback has, and is called once.
 //
 // Sends that are under way when ctx ends do not learn their outcome: wait for them first.
 func (c *Client) Run(ctx context.Context) error {

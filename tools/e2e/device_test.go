@@ -71,7 +71,9 @@ func tryConnect(t testing.TB, n *node, address, user, token string, o options) (
 		s.conn.Close()
 		return nil, err
 	}
-	if !o.deaf {
+	if o.deaf {
+		t.Cleanup(func() { s.conn.Close() }) // and not before, as an unused connection might be
+	} else {
 		d.listen()
 	}
 	return d, nil
@@ -158,7 +160,7 @@ func (d *device) take(ev ws.Event, f *codec.ServerFrame) error {
 		if d.options.mute {
 			return nil
 		}
-		return d.write(ws.AppendMaskedClose(nil, ev.Code, "", maskKey()))
+		return d.writeClose(ev.Code)
 	}
 	if (ev.Op == ws.Text) != d.encoding.Text() {
 		d.timeline.wrong("a message of the wrong kind")

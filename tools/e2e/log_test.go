@@ -79,7 +79,20 @@ func copiesOf(log []record, id backplane.MessageID) int {
 	return n
 }
 
-// holds reports whether the log has a message for a user.
-func holds(log []record, id backplane.MessageID, user string) bool {
-	return slices.ContainsFunc(log, func(r record) bool { return r.message == id && slices.Contains(r.recipients, user) })
+// place is a message in the timeline of a user.
+type place struct {
+	message backplane.MessageID
+	user    string
+}
+
+// places returns the offsets of each message in the timeline of each of its users.
+func places(log []record) map[place][]int64 {
+	index := make(map[place][]int64)
+	for _, r := range log {
+		for _, user := range r.recipients {
+			at := place{r.message, user}
+			index[at] = append(index[at], r.Offset)
+		}
+	}
+	return index
 }

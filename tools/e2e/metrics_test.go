@@ -62,7 +62,8 @@ func label(name, key, value string) string { return name + "{" + key + `="` + va
 // conserved waits until all that was sent has found its end, and checks that
 // nothing is missing from the node's books: each record that was consumed was
 // dispatched, for nobody, a duplicate or bad; each pair of a record and a
-// connection was delivered or dropped for a reason.
+// connection was delivered or dropped for a reason. What the log has and the node
+// does not know of yet does not count: the caller has waited for it.
 func (n *node) conserved(t testing.TB) metrics {
 	t.Helper()
 	var m metrics

@@ -53,6 +53,33 @@ func (d *device) insist(first, last, window int, stored *atomic.Int64, message f
 	}
 }
 
+// acknowledged checks that the log has every message of d that was acknowledged as
+// stored, for d's user and for those that all of them are to. It returns how many
+// messages that were. All acks must have come.
+func acknowledged(t testing.TB, log map[place][]int64, d *device, to ...string) (messages int) {
+	t.Helper()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for id, acks := range d.acks {
+		stored := false
+		for _, a := range acks {
+			if a.Status != backplane.Stored {
+				continue
+			}
+			stored = true
+			for _, user := range append(to, d.user) {
+				if len(log[place{a.MessageID, user}]) == 0 {
+					t.Errorf("%s of %s is acknowledged, and the log does not have it for %s", id, d.timeline.name, user)
+				}
+			}
+		}
+		if stored {
+			messages++
+		}
+	}
+	return messages
+}
+
 // TestKafkaHangs stops the broker's threads: connections to it stay open, and it
 // answers nothing. Every send is answered all the same, none with success, what
 // the node holds for the log stays within its bounds however often clients try
@@ -124,14 +151,7 @@ func TestKafkaHangs(t *testing.T) {
 	total := late + 50
 	bob.got(total)
 	n.conserved(t)
-	log := readLog(t, cfg)
-	for i := 1; i <= total; i++ {
-		acks := alice.acks[fmt.Sprint("m", i)] // all have come
-		id := acks[len(acks)-1].MessageID
-		if !holds(log, id, "alice") || !holds(log, id, "bob") {
-			t.Errorf("m%d is acknowledged, and the log does not have it", i)
-		}
-	}
+	acknowledged(t, places(readLog(t, cfg)), alice, "bob")
 	if bob.count() != total || alice.count() != total {
 		t.Errorf("bob got %d messages and alice %d copies, want %d", bob.count(), alice.count(), total)
 	}
@@ -178,19 +198,10 @@ func TestKafkaKilled(t *testing.T) {
 	t.Logf("%v sends answered unknown, %v duplicates", m.of(t, label("godwit_acks_total", "status", "unknown")),
 		m.of(t, label("godwit_records_total", "result", "duplicate")))
 
-	log := readLog(t, cfg)
-	for s, d := range from {
-		for i := 1; i <= each; i++ {
-			for _, a := range d.acks[fmt.Sprint("m", i)] { // all have come
-				if a.Status != backplane.Stored {
-					continue
-				}
-				for _, user := range []string{d.user, "bob", "carol"} {
-					if !holds(log, a.MessageID, user) {
-						t.Errorf("message %d of sender %d is acknowledged, and the log does not have it for %s", i, s, user)
-					}
-				}
-			}
+	log := places(readLog(t, cfg))
+	for _, d := range from {
+		if got := acknowledged(t, log, d, "bob", "carol"); got != each {
+			t.Errorf("%s was told that %d messages are stored, want %d", d.timeline.name, got, each)
 		}
 	}
 	for _, d := range append(receivers, from...) {

@@ -41,7 +41,11 @@ type socket struct {
 	buf    [16 << 10]byte
 
 	writing sync.Mutex // held while a frame is written
+	closing bool       // guarded by writing: a close was written, and nothing may follow it
 }
+
+// errClosing is the error of writing behind a close frame.
+var errClosing = errors.New("the close frame was sent already")
 
 // clientLimits are far above what a server sends.
 var clientLimits = ws.Limits{MessageBytes: 1 << 20, Fragments: 1, Client: true}
@@ -173,7 +177,22 @@ func (s *socket) next() (ws.Event, error) {
 func (s *socket) write(p []byte) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
+	if s.closing {
+		return errClosing
+	}
 	_, err := s.conn.Write(p)
+	return err
+}
+
+// writeClose writes a close frame, unless one was written already.
+func (s *socket) writeClose(code uint16) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if s.closing {
+		return nil
+	}
+	s.closing = true
+	_, err := s.conn.Write(ws.AppendMaskedClose(nil, code, "", maskKey()))
 	return err
 }
 

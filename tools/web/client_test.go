@@ -299,7 +299,7 @@ func TestPage(t *testing.T) {
 	if got := fmt.Sprintf("%v %v", f["to"], f["body"]); got != "[bob carol] <b>hi</b>" {
 		t.Errorf("sent %v", f)
 	}
-	p.until(`document.querySelector("[data-testid=message]").dataset.state === "sending"`)
+	p.until(`document.querySelector("[data-testid=message]")?.dataset.state === "sending"`)
 	c.ack(f, "stored", "")
 	c.send(map[string]any{
 		"type": "deliver", "seq": 1, "self": true, "cursor": "c1", "time": 1700000000000, "message_id": "11",
@@ -319,7 +319,7 @@ func TestPage(t *testing.T) {
 		chromedp.Click(pane("alice", "phone", `[data-testid=connection]`)),
 	)
 	s.welcome()
-	p.until(`document.querySelector("[data-testid=pane]").dataset.state === "connected"`)
+	p.until(`document.querySelector("[data-testid=pane]")?.dataset.state === "connected"`)
 	p.do(
 		chromedp.Click(pane("alice", "phone", `[data-testid=remove]`)),
 		chromedp.SendKeys(chromedp.CSS(`[data-testid=add-user]`), "dora"),

@@ -184,6 +184,12 @@ func (l *loop) takeEntries() (more bool) {
 
 func (l *loop) deliver(h registry.Handle, self bool) {
 	c := l.conns.get(h)
+	// A pass may bring a client more than its outbox holds, although it reads: what
+	// waits only for the end of the pass is written before anything is dropped.
+	if c != nil && !c.armed && c.session.Full(l.shared, l.entry.Frame, self) && l.flush(c) == flushEnd {
+		l.close(c)
+		c = nil
+	}
 	if c == nil {
 		l.shared.Counters.Dropped(session.DropGone)
 		return

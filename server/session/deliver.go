@@ -26,7 +26,7 @@ func (s *Session) Deliver(l *Loop, f *delivery.Frame, self bool) bool {
 		l.Counters.Dropped(DropBeforeStart)
 		return false
 	}
-	form := delivery.VariantOf(s.encoding, !self || f.Session != s.id)
+	form := s.form(f, self)
 	size := len(f.Bytes(form))
 	s.seq++
 	before := s.watermark
@@ -51,6 +51,21 @@ func (s *Session) Deliver(l *Loop, f *delivery.Frame, self bool) bool {
 	s.tellOffset(l, offset)
 	l.Counters.Put.Add(1)
 	return true
+}
+
+// Full reports whether Deliver would drop the message for want of room. Before it
+// does, the reactor writes what the socket takes: a client is slow when its
+// socket is full, not when much comes at once.
+func (s *Session) Full(l *Loop, f *delivery.Frame, self bool) bool {
+	if s.state != stateOpen {
+		return false
+	}
+	return s.gap != nil || s.overflows(l, len(f.Bytes(s.form(f, self)))) != notDropped
+}
+
+// form returns the variant of a frame that this session gets.
+func (s *Session) form(f *delivery.Frame, self bool) delivery.Variant {
+	return delivery.VariantOf(s.encoding, !self || f.Session != s.id)
 }
 
 // overflows returns why a delivery of so many bytes has no room, if it has none. An

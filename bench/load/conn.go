@@ -82,7 +82,7 @@ func (l *loop) dial(c *conn) {
 	c.attempt++
 	c.sum, c.count, c.seq, c.flying, c.partial = uint64(l.now), 0, 0, 0, l.traffic != nil
 	c.heard = seconds(l.now)
-	fd, err := l.g.socket(l.id(c))
+	fd, err := l.socket(l.id(c))
 	if err != nil {
 		l.failed(c, err)
 		return
@@ -99,9 +99,9 @@ func (l *loop) dial(c *conn) {
 
 // socket returns a socket that is connecting, for connection id. Connections to a
 // loopback address come from many of those, since one has too few ports.
-func (g *Generator) socket(id uint32) (fd int, err error) {
+func (l *loop) socket(id uint32) (fd int, err error) {
 	family := unix.AF_INET
-	if g.v6 {
+	if l.g.v6 {
 		family = unix.AF_INET6
 	}
 	fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
@@ -120,7 +120,7 @@ func (g *Generator) socket(id uint32) (fd int, err error) {
 	if err = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}); err != nil {
 		return 0, err
 	}
-	if g.loopback {
+	if l.g.loopback {
 		source := &unix.SockaddrInet4{}
 		binary.BigEndian.PutUint32(source.Addr[:], 127<<24+1+id/perSource)
 		if err = unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1); err != nil {
@@ -130,7 +130,7 @@ func (g *Generator) socket(id uint32) (fd int, err error) {
 			return 0, err
 		}
 	}
-	if err = unix.Connect(fd, g.sockaddr); err != nil && !errors.Is(err, unix.EINPROGRESS) {
+	if err = unix.Connect(fd, l.server); err != nil && !errors.Is(err, unix.EINPROGRESS) {
 		return 0, err
 	}
 	return fd, nil

@@ -24,9 +24,9 @@ type Generator struct {
 	op        ws.Op
 	protocols []string
 	limits    ws.Limits
-	sockaddr  unix.Sockaddr
+	server    *net.TCPAddr
 	v6        bool
-	loopback  bool // to 127.0.0.0/8
+	loopback  bool // the server is in 127.0.0.0/8
 	seed      uint32
 	epoch     time.Time // of the clock
 	base      int64     // the system's monotonic clock at the epoch
@@ -53,6 +53,8 @@ func New(c Config) (*Generator, error) {
 		config: c, encoding: c.encoding(), op: ws.Binary,
 		limits: ws.Limits{MessageBytes: messageBytes, Fragments: 64, Client: true},
 		seed:   rand.Uint32(),
+		server: addr, v6: addr.IP.To4() == nil,
+		loopback: addr.IP.To4() != nil && addr.IP.IsLoopback(),
 	}
 	if c.Protocol != Plain {
 		g.protocols = []string{g.encoding.Subprotocol()}
@@ -60,7 +62,6 @@ func New(c Config) (*Generator, error) {
 			g.op = ws.Text
 		}
 	}
-	g.setAddress(addr)
 	var ts unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
 		return nil, fmt.Errorf("load: clock: %w", err)
@@ -86,16 +87,6 @@ func New(c Config) (*Generator, error) {
 		return nil, err
 	}
 	return g, nil
-}
-
-func (g *Generator) setAddress(a *net.TCPAddr) {
-	if ip := a.IP.To4(); ip != nil {
-		g.sockaddr = &unix.SockaddrInet4{Port: a.Port, Addr: [4]byte(ip)}
-		g.loopback = ip.IsLoopback()
-		return
-	}
-	g.sockaddr = &unix.SockaddrInet6{Port: a.Port, Addr: [16]byte(a.IP.To16())}
-	g.v6 = true
 }
 
 // now returns the time of the system's monotonic clock, which is the same in all

@@ -42,6 +42,7 @@ type loop struct {
 	results      results
 	rng          *rand.Rand
 	signer       *signer
+	server       unix.Sockaddr // every use writes to it
 	events       []unix.EpollEvent
 	in           []byte // what was read
 	out          []byte // what is being written
@@ -69,6 +70,11 @@ func newLoop(g *Generator, index int) (*loop, error) {
 		rng:    rand.New(rand.NewPCG(uint64(g.seed), uint64(index))),
 		events: make([]unix.EpollEvent, 512),
 		in:     make([]byte, readBuffer),
+	}
+	if ip := g.server.IP.To4(); ip != nil {
+		l.server = &unix.SockaddrInet4{Port: g.server.Port, Addr: [4]byte(ip)}
+	} else {
+		l.server = &unix.SockaddrInet6{Port: g.server.Port, Addr: [16]byte(g.server.IP.To16())}
 	}
 	if g.config.Protocol != Plain {
 		l.signer = newSigner(g.config.Key, time.Now())

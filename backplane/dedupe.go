@@ -27,20 +27,17 @@ const Rewind = 2 * DuplicateWindow
 // any of more than t+2W. Brokers that set the log time never go back; where
 // producers set it, their clocks must agree within W.
 //
-// Ids are forgotten in the order in which they were last seen, a few at a time as
-// records come, so memory is that of the ids of the last 2W, and at most limit ids.
+// Ids are forgotten in the order in which they were last seen, as records come, so
+// memory is that of the ids of the last 2W, about 80 bytes each. Forget is for an owner
+// with less room than that.
 type Dedupe struct {
-	// Static.
-	limit int
-
 	// Owned by the one goroutine. The slots in use form a list from the id seen
 	// longest ago to the one seen last; the others form a list of their own by next.
-	index   map[MessageID]int32
-	slots   []dedupeSlot
-	oldest  int32
-	latest  int32
-	free    int32
-	evicted uint64
+	index  map[MessageID]int32
+	slots  []dedupeSlot
+	oldest int32
+	latest int32
+	free   int32
 }
 
 type dedupeSlot struct {
@@ -56,14 +53,9 @@ const (
 	shrinkFloor = 1024
 )
 
-// NewDedupe returns a Dedupe that remembers at most limit ids, which must be
-// positive. An id costs about 80 bytes.
-func NewDedupe(limit int) *Dedupe {
-	if limit <= 0 {
-		panic("backplane: NewDedupe without room for an id")
-	}
+// NewDedupe returns a Dedupe that remembers nothing yet.
+func NewDedupe() *Dedupe {
 	return &Dedupe{
-		limit:  limit,
 		index:  make(map[MessageID]int32),
 		oldest: noSlot, latest: noSlot, free: noSlot,
 	}
@@ -82,10 +74,6 @@ func (d *Dedupe) Seen(id MessageID, logTime int64) bool {
 		d.link(at)
 		return duplicate
 	}
-	if len(d.index) == d.limit {
-		d.forget(d.oldest)
-		d.evicted++
-	}
 	at := d.free
 	if at != noSlot {
 		d.free = d.slots[at].next
@@ -102,9 +90,15 @@ func (d *Dedupe) Seen(id MessageID, logTime int64) bool {
 // Len returns how many ids are remembered.
 func (d *Dedupe) Len() int { return len(d.index) }
 
-// Evicted returns how many ids were forgotten before their time because there were
-// more than the limit. A retry of one of them would not be recognised.
-func (d *Dedupe) Evicted() uint64 { return d.evicted }
+// Forget forgets the n ids that were seen longest ago, or all if there are fewer, and
+// returns how many that was. A retry of one of them is not recognised any more.
+func (d *Dedupe) Forget(n int) int {
+	n = min(n, len(d.index))
+	for range n {
+		d.forget(d.oldest)
+	}
+	return n
+}
 
 // expire forgets ids whose latest log time lies before a time. It stops at the
 // first that does not: those behind it were seen later, so they are at most W older.
@@ -126,7 +120,6 @@ func (d *Dedupe) shrink() {
 	}
 	n := len(slots)
 	*d = Dedupe{
-		limit: d.limit, evicted: d.evicted,
 		index: make(map[MessageID]int32, n), slots: slots,
 		oldest: noSlot, latest: noSlot, free: noSlot,
 	}

@@ -2,6 +2,7 @@ package backplane
 
 import (
 	"encoding/binary"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -50,14 +51,11 @@ func TestDedupeRule(t *testing.T) {
 		"the oldest of all worlds":       {{1, 0, false}, {1, w, true}, {1, 2*w + 1, false}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := NewDedupe(100)
+			d := NewDedupe()
 			for i, s := range steps {
 				if got := d.Seen(numbered(s.id), s.time); got != s.want {
 					t.Errorf("record %d: Seen = %v, want %v", i, got, s.want)
 				}
-			}
-			if d.Evicted() != 0 {
-				t.Errorf("%d evicted", d.Evicted())
 			}
 		})
 	}
@@ -67,7 +65,7 @@ func TestDedupeRule(t *testing.T) {
 // in steps up to beyond 2W and go back by up to W.
 func TestDedupeFollowsRule(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		d := NewDedupe(1000)
+		d := NewDedupe()
 		var earlier []dedupeRecord
 		newest := int64(1_700_000_000_000)
 		for range rapid.IntRange(1, 300).Draw(t, "records") {
@@ -85,39 +83,26 @@ func TestDedupeFollowsRule(t *testing.T) {
 			}
 			earlier = append(earlier, r)
 		}
-		if d.Evicted() != 0 {
-			t.Fatalf("%d evicted below the limit", d.Evicted())
-		}
 	})
 }
 
-// TestDedupeLimit compares with a list that forgets what was seen longest ago.
-func TestDedupeLimit(t *testing.T) {
+// TestDedupeForget compares with a list that forgets what was seen longest ago.
+func TestDedupeForget(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		limit := rapid.IntRange(1, 8).Draw(t, "limit")
-		d := NewDedupe(limit)
+		d := NewDedupe()
 		var list []MessageID // seen longest ago first; all within one window
-		var evicted uint64
 		for range rapid.IntRange(1, 100).Draw(t, "records") {
 			id := numbered(rapid.Uint64Range(0, 12).Draw(t, "id"))
-			known := false
-			for i := range list {
-				if list[i] == id {
-					list = append(list[:i], list[i+1:]...)
-					known = true
-					break
-				}
-			}
-			if !known && len(list) == limit {
-				list = list[1:]
-				evicted++
-			}
-			list = append(list, id)
+			known := slices.Contains(list, id)
+			list = append(slices.DeleteFunc(list, func(other MessageID) bool { return other == id }), id)
 			if got := d.Seen(id, 1000); got != known {
 				t.Fatalf("Seen(%x) = %v, want %v", id, got, known)
 			}
-			if d.Len() != len(list) || d.Evicted() != evicted {
-				t.Fatalf("%d ids, %d evicted; want %d and %d", d.Len(), d.Evicted(), len(list), evicted)
+			n := rapid.SampledFrom([]int{0, 0, 0, 1, 3, 100}).Draw(t, "forget")
+			want := min(n, len(list))
+			list = list[want:]
+			if got := d.Forget(n); got != want || d.Len() != len(list) {
+				t.Fatalf("Forget(%d) = %d, want %d; %d ids are left, want %d", n, got, want, d.Len(), len(list))
 			}
 		}
 	})
@@ -125,7 +110,7 @@ func TestDedupeLimit(t *testing.T) {
 
 // TestDedupeForgets lets a burst pass: its ids and its memory go with time.
 func TestDedupeForgets(t *testing.T) {
-	d := NewDedupe(1 << 20)
+	d := NewDedupe()
 	const burst = 20_000
 	for i := range uint64(burst) {
 		d.Seen(numbered(i), 0)
@@ -147,40 +132,30 @@ func TestDedupeForgets(t *testing.T) {
 	if !d.Seen(numbered(burst), 2*windowMS+1) {
 		t.Error("an id was lost when memory was given back")
 	}
-	if d.Evicted() != 0 {
-		t.Errorf("%d evicted", d.Evicted())
-	}
 }
 
 // TestDedupeRunawayClock: one record of a far future, from a producer whose clock is
-// wrong, costs what was remembered, but what comes after is treated as ever.
+// wrong, is treated like any other, and so is what comes after.
 func TestDedupeRunawayClock(t *testing.T) {
-	d := NewDedupe(10)
+	d := NewDedupe()
 	d.Seen(numbered(1), 1000)
 	d.Seen(numbered(2), 1000+1000*windowMS)
 	if d.Seen(numbered(3), 2000) || !d.Seen(numbered(3), 3000) {
 		t.Error("duplicates are not recognised any more")
 	}
+	// It stands in the way of those behind it, until its owner has it forgotten.
+	d.Forget(2)
 	for i := range uint64(100) {
 		d.Seen(numbered(10+i), 4000+int64(i)*3*windowMS)
 	}
-	if d.Len() > 10 {
-		t.Errorf("%d ids are remembered, more than the limit", d.Len())
+	if d.Len() > 2 {
+		t.Errorf("%d ids are remembered", d.Len())
 	}
-}
-
-func TestNewDedupeNeedsRoom(t *testing.T) {
-	defer func() {
-		if recover() == nil {
-			t.Error("NewDedupe(0) did not panic")
-		}
-	}()
-	NewDedupe(0)
 }
 
 // TestDedupeAllocs: at a steady rate the memory of expired ids serves new ones.
 func TestDedupeAllocs(t *testing.T) {
-	d := NewDedupe(1 << 20)
+	d := NewDedupe()
 	n, now := uint64(0), int64(0)
 	record := func() {
 		d.Seen(numbered(n), now)
@@ -196,7 +171,7 @@ func TestDedupeAllocs(t *testing.T) {
 }
 
 func BenchmarkDedupe(b *testing.B) {
-	d := NewDedupe(1 << 20)
+	d := NewDedupe()
 	n := uint64(0)
 	b.ReportAllocs()
 	for b.Loop() {

@@ -49,7 +49,7 @@ var closeCodes = [...]struct {
 	{CloseRate, "The client sent too fast for too long. Reconnect after a pause."},
 	{CloseTokenExpired, "The token has expired. Reconnect with a new one."},
 	{CloseMoved, "The user is served by another node now. Connect to the node that moved told."},
-	{CloseNotOwner, "The user is not served by this node. Ask for the route."},
+	{CloseNotOwner, "The user is not served by this node. Connect to the node that moved told, or ask for the route."},
 }
 
 // CloseFor returns the close code for a connection that ends for the reason that
@@ -70,7 +70,7 @@ func CloseFor(code backplane.Code) CloseCode {
 		return CloseTooBig
 	case CodeSlow:
 		return CloseSlow
-	case CodeRateLimited, CodeInFlightExceeded:
+	case CodeRateLimited:
 		return CloseRate
 	case CodeTokenExpired:
 		return CloseTokenExpired
@@ -80,7 +80,7 @@ func CloseFor(code backplane.Code) CloseCode {
 		return CloseNotOwner
 	case backplane.CodeShutdown:
 		return CloseRestart
-	case backplane.CodeOverloaded:
+	case backplane.CodeOverloaded, CodeNotReady:
 		return CloseTryAgainLater
 	}
 	return CloseInternal

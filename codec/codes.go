@@ -21,7 +21,6 @@ const (
 const (
 	CodeRecipientIsSender backplane.Code = "recipient_is_sender"
 	CodeRateLimited       backplane.Code = "rate_limited"
-	CodeInFlightExceeded  backplane.Code = "in_flight_exceeded"
 	CodeFrameTooLarge     backplane.Code = "frame_too_large"
 	CodeBadParameter      backplane.Code = "bad_parameter"
 	CodeUnauthorized      backplane.Code = "unauthorized"
@@ -31,6 +30,7 @@ const (
 	CodeTokenExpired      backplane.Code = "token_expired"
 	CodeMoved             backplane.Code = "moved"
 	CodeNotOwner          backplane.Code = "not_owner"
+	CodeNotReady          backplane.Code = "not_ready"
 	CodeInternal          backplane.Code = "internal"
 )
 
@@ -59,7 +59,6 @@ var codes = [...]CodeInfo{
 	{CodeBadKind, false, "The kind is neither message nor signal."},
 	{CodeBadEncoding, false, "The body_base64 is not padded standard base64, or stands beside a body."},
 	{CodeRateLimited, true, "The client sends faster than welcome.limits allows."},
-	{CodeInFlightExceeded, true, "More sends await their ack than welcome.limits allows."},
 
 	{backplane.CodeOverloaded, true, "The node has no room for more at the moment."},
 	{backplane.CodeTooLarge, false, "The log refuses a record of this size."},
@@ -77,6 +76,7 @@ var codes = [...]CodeInfo{
 	{CodeTokenExpired, true, "The token has expired; connect with a new one."},
 	{CodeMoved, true, "The user's partition is served by another node now."},
 	{CodeNotOwner, true, "The user's partition is not served by this node; ask for the route."},
+	{CodeNotReady, true, "The node is starting."},
 	{CodeInternal, true, "The server made a mistake."},
 }
 

@@ -40,15 +40,17 @@ var (
 	refusalsDesc       = desc("refusals_total", "Connections and requests refused, by reason.", "reason")
 	closesDesc         = desc("closes_total", "Close frames sent, by code; client for codes that a client chose.", "code")
 	idleDesc           = desc("idle_closed_total", "Connections given up because the client was silent.")
+	stalledDesc        = desc("stalled_closed_total", "Connections given up because the client took nothing of its output.")
 	badFramesDesc      = desc("bad_frames_total", "Client frames refused.")
 	acksDesc           = desc("acks_total", "Answers to sends, by status.", "status")
 	recordsDesc        = desc("records_total", "Records of the log, by what became of them.", "result")
+	forgottenDesc      = desc("forgotten_message_ids_total", "Message ids forgotten before their time, for want of room; a retry of one is delivered twice.")
 	targetsDesc        = desc("targets_total", "Pairs of a record and a connection that it is for.")
 	deliveriesDesc     = desc("deliveries_total", "Messages put into a connection's outbox.")
 	dropsDesc          = desc("drops_total", "Messages not put on a connection that they were for, by reason.", "reason")
 	gapsDesc           = desc("gaps_total", "Gaps told to clients.")
 	heartbeatsDesc     = desc("heartbeats_total", "Heartbeats sent to clients.")
-	frameBytesDesc     = desc("frame_bytes", "Memory of all frames on their way to clients.")
+	frameBytesDesc     = desc("frame_bytes", "Memory of all frames on their way to clients, and of messages that clients have not finished.")
 	frameBytesMaxDesc  = desc("frame_bytes_max", "The budget for that memory.")
 	mailboxDesc        = desc("mailbox_entries", "Entries in a loop's mailbox.", "loop")
 	mailboxBytesDesc   = desc("mailbox_bytes", "Bytes of the entries in a loop's mailbox.", "loop")
@@ -88,6 +90,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(sessionsDesc, int64(sum(func(c *session.Counters) uint64 { return uint64(c.Sessions.Load()) })))
 	counter(upgradesDesc, sum(func(c *session.Counters) uint64 { return c.Upgrades.Load() }))
 	counter(idleDesc, sum(func(c *session.Counters) uint64 { return c.Idle.Load() }))
+	counter(stalledDesc, sum(func(c *session.Counters) uint64 { return c.Stalled.Load() }))
 	counter(badFramesDesc, sum(func(c *session.Counters) uint64 { return c.BadFrames.Load() }))
 	counter(deliveriesDesc, sum(func(c *session.Counters) uint64 { return c.Put.Load() }))
 	counter(gapsDesc, sum(func(c *session.Counters) uint64 { return c.Gaps.Load() }))
@@ -107,16 +110,18 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 
 	var records [4]uint64
-	var targets uint64
+	var targets, forgotten uint64
 	for _, d := range c.dispatchers {
 		records[0] += d.Counters.Dispatched.Load()
 		records[1] += d.Counters.Nobody.Load()
 		records[2] += d.Counters.Duplicates.Load()
 		records[3] += d.Counters.Bad.Load()
 		targets += d.Counters.Targets.Load()
+		forgotten += d.Counters.Forgotten.Load()
 	}
 	for i, result := range []string{"dispatched", "nobody", "duplicate", "bad"} {
 		counter(recordsDesc, records[i], result)
 	}
 	counter(targetsDesc, targets)
+	counter(forgottenDesc, forgotten)
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -48,9 +49,16 @@ type Node struct {
 	dispatchers []*delivery.Dispatcher
 	reactor     *reactor.Reactor
 	admin       *admin.Server
-	partitions  []backplane.Partition
 	advertise   string
+	state       atomic.Int32
 }
+
+// The states of a node.
+const (
+	starting int32 = iota
+	serving
+	stopping
+)
 
 // Start starts a node and returns when it accepts connections; until it has
 // caught up with its partitions it refuses them as not ready (see Ready). ctx
@@ -93,12 +101,12 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 		Memory:      delivery.NewMemory(int64(c.Limits.NodeFrameBytes)),
 		Verifier:    verifier,
 		VerifyLater: n.verifiers.later,
-		Ready:       func() bool { return n.Ready() == nil },
+		Ready:       func() bool { return n.state.Load() == serving && n.caughtUp() == nil },
 	}
 	re := reactor.New(reactor.Config{
 		Listen: c.Listen, Loops: c.Loops, FDTables: c.FDTables == config.FDTablesPerLoop, Connections: c.Limits.Connections, Session: sessionConfig(c), Log: o.Log,
 	}, deps)
-	if err := n.consume(c, kc, workers, deps, re); err != nil {
+	if err := n.consume(kc, workers, deps, re); err != nil {
 		return nil, err
 	}
 	if err := re.Bind(); err != nil {
@@ -111,17 +119,19 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 	if deps.Placement, err = c.Placement(); err != nil {
 		return nil, err
 	}
-	n.partitions = deps.Placement.Partitions()
-	if err := n.startAdmin(c, &o, deps, re); err != nil {
-		return nil, err
-	}
-	if err := n.consumer.Add(n.partitions, time.Now().Add(-backplane.Rewind).UnixMilli()); err != nil {
-		return nil, err
-	}
+	// Loops first: with a descriptor table each, they would keep a copy of whatever is
+	// open already. The clients of the log connect when they are used.
 	if err := re.Start(); err != nil {
 		return nil, err
 	}
 	n.reactor = re
+	if err := n.startAdmin(c, &o, deps, re); err != nil {
+		return nil, err
+	}
+	if err := n.consumer.Add(deps.Placement.Partitions(), time.Now().Add(-backplane.Rewind).UnixMilli()); err != nil {
+		return nil, err
+	}
+	n.state.Store(serving)
 	return n, nil
 }
 
@@ -140,13 +150,12 @@ func verifyTopic(ctx context.Context, c *config.Config, kc kafka.Config, log *sl
 }
 
 // consume makes the dispatchers and the consumer that feeds them; it reads nothing yet.
-func (n *Node) consume(c *config.Config, kc kafka.Config, workers int, deps *session.Deps, re *reactor.Reactor) error {
-	limit := max(dedupeEntries/max(c.Partitions.Len(), 1), dedupeLeast)
+func (n *Node) consume(kc kafka.Config, workers int, deps *session.Deps, re *reactor.Reactor) error {
 	n.dispatchers = make([]*delivery.Dispatcher, workers)
 	for i := range n.dispatchers {
 		n.dispatchers[i] = delivery.New(delivery.Config{
 			Loops: re, Registry: deps.Registry, Memory: deps.Memory, Tails: deps.Tails, Log: n.log,
-			NewDedupe: func() *backplane.Dedupe { return backplane.NewDedupe(limit) },
+			Remember: rememberedIDs / workers,
 		})
 	}
 	var err error
@@ -170,17 +179,30 @@ func (n *Node) startAdmin(c *config.Config, o *Options, deps *session.Deps, re *
 			return fmt.Errorf("server: metrics: %w", err)
 		}
 	}
-	n.admin, err = admin.New(admin.Config{
+	if n.admin, err = admin.New(admin.Config{
 		Listen: c.Admin, Token: token, Gatherer: metrics, Ready: n.Ready, Producer: n.producer,
 		Body: int(c.Limits.BodyBytes), Pages: o.Pages, Sign: o.Sign,
 		PublicURL: func() string { return n.advertise }, Log: n.log,
-	})
-	return err
+	}); err != nil {
+		return err
+	}
+	return metrics.Register(n.admin)
 }
 
 // Ready returns nil when the node serves its users, else why it does not yet, or
 // no longer.
 func (n *Node) Ready() error {
+	switch n.state.Load() {
+	case starting:
+		return errors.New("the node is starting")
+	case stopping:
+		return errors.New("the node is stopping")
+	}
+	return n.caughtUp()
+}
+
+// caughtUp returns nil when the consumer has reached the present.
+func (n *Node) caughtUp() error {
 	switch {
 	case n.consumer.Err() != nil:
 		return n.consumer.Err()
@@ -207,15 +229,42 @@ func (n *Node) Err() error { return n.reactor.Err() }
 // for is answered; then the log and the loops end. What is not done when ctx ends
 // is cut off, and the error says what that was.
 func (n *Node) Stop(ctx context.Context) error {
-	err := n.reactor.Drain(ctx)
+	n.state.Store(stopping)
+	drain, cancel := part(ctx)
+	err := n.reactor.Drain(drain)
+	cancel()
 	err = errors.Join(err, n.admin.Close(ctx), n.producer.Close(ctx))
-	// What has to end at once even though ctx may have ended.
-	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	return errors.Join(err, n.end(context.WithoutCancel(ctx)))
+}
+
+// part returns a context that ends when two thirds of the time are over that ctx has:
+// those who do not leave must not cost the others their answers.
+func part(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, time.Until(deadline)*2/3)
+}
+
+// end ends what delivers and answers, and then the loops: they come last, because a
+// ring after their end could write to a descriptor that is something else by then.
+func (n *Node) end(ctx context.Context) error {
+	if n.reactor != nil {
+		n.reactor.Quiesce() // workers may wait for room in a mailbox
+	}
+	if n.consumer != nil {
+		n.consumer.Close()
+	}
+	if n.verifiers != nil {
+		n.verifiers.stop()
+	}
+	if n.reactor == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, endTimeout)
 	defer cancel()
-	err = errors.Join(err, n.reactor.Stop(end))
-	n.consumer.Close()
-	n.verifiers.stop()
-	return err
+	return n.reactor.Stop(ctx)
 }
 
 // abort ends what a failed Start has begun.
@@ -228,12 +277,7 @@ func (n *Node) abort() {
 	if n.producer != nil {
 		_ = n.producer.Close(ctx)
 	}
-	if n.consumer != nil {
-		n.consumer.Close()
-	}
-	if n.verifiers != nil {
-		n.verifiers.stop()
-	}
+	_ = n.end(context.Background())
 }
 
 func sessionConfig(c *config.Config) session.Config {

@@ -16,6 +16,7 @@ const verifyQueue = 8192
 type verifyPool struct {
 	verifier *auth.Verifier
 	jobs     chan verifyJob
+	quit     chan struct{}
 	workers  sync.WaitGroup
 }
 
@@ -25,18 +26,23 @@ type verifyJob struct {
 }
 
 func newVerifyPool(v *auth.Verifier, workers int) *verifyPool {
-	p := &verifyPool{verifier: v, jobs: make(chan verifyJob, verifyQueue)}
+	p := &verifyPool{verifier: v, jobs: make(chan verifyJob, verifyQueue), quit: make(chan struct{})}
 	for range workers {
 		p.workers.Go(func() {
-			for j := range p.jobs {
-				j.answer.Verified(v.Verify(j.token, time.Now()))
+			for {
+				select {
+				case j := <-p.jobs:
+					j.answer.Verified(v.Verify(j.token, time.Now()))
+				case <-p.quit:
+					return
+				}
 			}
 		})
 	}
 	return p
 }
 
-// later has a token verified; see session.Deps. The loops must have ended before stop.
+// later has a token verified; see session.Deps.
 func (p *verifyPool) later(token string, a *session.Answer) bool {
 	select {
 	case p.jobs <- verifyJob{token, a}:
@@ -46,7 +52,8 @@ func (p *verifyPool) later(token string, a *session.Answer) bool {
 	}
 }
 
+// stop ends the workers; who waits then gets no answer.
 func (p *verifyPool) stop() {
-	close(p.jobs)
+	close(p.quit)
 	p.workers.Wait()
 }

@@ -145,7 +145,10 @@ func (m *Mailbox[T]) wake() {
 }
 
 // Len returns the number of values, those being pushed included. Any goroutine may call it.
-func (m *Mailbox[T]) Len() int { return int(m.tail.Load() - m.head.Load()) }
+func (m *Mailbox[T]) Len() int {
+	head := m.head.Load() // first: it never passes the tail that is read after it
+	return int(m.tail.Load() - head)
+}
 
 // Cap returns the number of values that fit.
 func (m *Mailbox[T]) Cap() int { return len(m.slots) }

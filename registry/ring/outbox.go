@@ -27,9 +27,9 @@ const (
 	ringGrowth   = 4
 	ringSizes    = 8 // the largest has 8*4^7 = 131,072 entries
 
-	// keepRings bounds the free list of each size: after a storm the rest goes to
-	// the garbage collector.
-	keepRings = 1024
+	// keepEntries bounds the free list of each size, in entries of its rings: after a
+	// storm the rest goes to the garbage collector.
+	keepEntries = 1 << 15
 )
 
 // MaxOutbox is the greatest number of entries that an outbox can hold.
@@ -53,7 +53,7 @@ func (p *Pool[E]) give(r *entries[E]) {
 	for smallestRing<<(2*size) < len(r.buf) {
 		size++
 	}
-	if len(p.free[size]) < keepRings {
+	if len(p.free[size]) < max(keepEntries/len(r.buf), 1) {
 		p.free[size] = append(p.free[size], r)
 	}
 }

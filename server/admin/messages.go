@@ -147,7 +147,7 @@ func statusOf(status backplane.Status, code backplane.Code) int {
 	switch code {
 	case codec.CodeBodyTooLarge, codec.CodeFrameTooLarge, backplane.CodeTooLarge:
 		return http.StatusRequestEntityTooLarge
-	case codec.CodeRateLimited, codec.CodeInFlightExceeded:
+	case codec.CodeRateLimited:
 		return http.StatusTooManyRequests
 	case backplane.CodeForbidden:
 		return http.StatusForbidden

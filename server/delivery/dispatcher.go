@@ -1,8 +1,10 @@
 package delivery
 
 import (
+	"errors"
 	"log/slog"
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/godwit-im/godwit/backplane"
 	"github.com/godwit-im/godwit/codec"
@@ -18,6 +20,7 @@ type Counters struct {
 	Nobody     atomic.Uint64 // no user of the record has a connection here
 	Duplicates atomic.Uint64 // a retry whose first copy is in the log
 	Bad        atomic.Uint64 // not one of godwit's records
+	Forgotten  atomic.Uint64 // message ids that were forgotten before their time
 	Targets    atomic.Uint64
 }
 
@@ -28,12 +31,13 @@ type Dispatcher struct {
 	registry *registry.Registry
 	memory   *Memory
 	tails    *Tails
-	windowOf func() *backplane.Dedupe
+	remember int
 	log      *slog.Logger
 	Counters Counters
 
 	// Owned by the worker.
 	windows map[backplane.Partition]*window
+	ids     int       // remembered, in all windows
 	moved   []*window // the windows with records since the last Tick
 	message backplane.Message
 	scratch []byte
@@ -62,16 +66,17 @@ type Config struct {
 	Registry *registry.Registry
 	Memory   *Memory
 	Tails    *Tails
-	// NewDedupe makes the set of recent message ids of one partition.
-	NewDedupe func() *backplane.Dedupe
-	Log       *slog.Logger
+	// Remember is how many recent message ids the worker keeps, for all of its
+	// partitions together.
+	Remember int
+	Log      *slog.Logger
 }
 
 // New returns the dispatcher of one worker.
 func New(c Config) *Dispatcher {
 	return &Dispatcher{
 		loops: c.Loops, registry: c.Registry, memory: c.Memory, tails: c.Tails,
-		windowOf: c.NewDedupe, log: c.Log,
+		remember: c.Remember, log: c.Log,
 		windows: make(map[backplane.Partition]*window),
 		perLoop: make([]*Targets, registry.MaxLoops),
 	}
@@ -82,7 +87,7 @@ func (d *Dispatcher) Record(r *backplane.Record) {
 	d.Counters.Records.Add(1)
 	w := d.windows[r.Partition]
 	if w == nil {
-		w = &window{seen: d.windowOf()}
+		w = &window{seen: backplane.NewDedupe()}
 		d.windows[r.Partition] = w
 	}
 	w.position = r.Position
@@ -95,7 +100,7 @@ func (d *Dispatcher) Record(r *backplane.Record) {
 		d.bad(r, err)
 		return
 	}
-	duplicate := w.seen.Seen(id, r.Time)
+	duplicate := d.seen(w, id, r.Time)
 
 	// Before the registry is asked: see Tails.
 	d.tails.Advance(r.Partition, r.Offset)
@@ -103,7 +108,10 @@ func (d *Dispatcher) Record(r *backplane.Record) {
 		d.Counters.Duplicates.Add(1)
 		return
 	}
-	d.find(r.Recipients)
+	if !d.find(r.Recipients) {
+		d.bad(r, errBadRecipients)
+		return
+	}
 	if len(d.handles) == 0 {
 		d.Counters.Nobody.Add(1)
 		return
@@ -114,16 +122,24 @@ func (d *Dispatcher) Record(r *backplane.Record) {
 	}
 	var f *Frame
 	f, d.scratch = shared(d.memory, d.scratch, r, &d.message, d.target(r))
-	weight := f.size()
+	size := f.size()
 	f.Retain(len(d.touched) - 1)
 	d.Counters.Dispatched.Add(1)
 	d.Counters.Targets.Add(uint64(len(d.handles)))
 	for _, loop := range d.touched {
 		t := d.perLoop[loop]
 		d.perLoop[loop] = nil
-		d.loops.Deliver(loop, Entry{Frame: f, Targets: t}, weight)
+		d.loops.Deliver(loop, Entry{Frame: f, Targets: t}, size+int64(len(t.Handles))*handleSize)
 	}
 }
+
+var errBadRecipients = errors.New("the recipients are not a list of users")
+
+// What handles and positions add to the weight of an entry, in bytes.
+const (
+	handleSize   = int64(unsafe.Sizeof(registry.Handle(0)))
+	positionSize = int64(unsafe.Sizeof(backplane.Position{}))
+)
 
 // bad counts a record that is none of ours. Somebody else writes to the topic;
 // the partition goes on.
@@ -133,13 +149,34 @@ func (d *Dispatcher) bad(r *backplane.Record, err error) {
 	d.log.Warn("skipped a record that is not a message", "partition", r.Partition, "offset", r.Offset, "err", err)
 }
 
-// find looks up who of the recipients is here.
-func (d *Dispatcher) find(recipients []byte) {
+// seen applies the duplicate rule. When the worker remembers too many ids, those that
+// were seen longest ago in the fullest partition are forgotten, a few at a time.
+func (d *Dispatcher) seen(w *window, id backplane.MessageID, time int64) bool {
+	before := w.seen.Len()
+	duplicate := w.seen.Seen(id, time)
+	d.ids += w.seen.Len() - before
+	if d.ids > d.remember {
+		fullest := w
+		for _, other := range d.windows {
+			if other.seen.Len() > fullest.seen.Len() {
+				fullest = other
+			}
+		}
+		n := fullest.seen.Forget(1 + d.remember/64)
+		d.ids -= n
+		d.Counters.Forgotten.Add(uint64(n))
+	}
+	return duplicate
+}
+
+// find looks up who of the recipients is here. It reports false where they are not a
+// list of users.
+func (d *Dispatcher) find(recipients []byte) bool {
 	d.handles, d.users = d.handles[:0], d.users[:0]
-	for {
+	for len(recipients) > 0 {
 		user, rest, ok := backplane.NextRecipient(recipients)
 		if !ok {
-			return
+			return false
 		}
 		recipients = rest
 		from := len(d.handles)
@@ -148,6 +185,7 @@ func (d *Dispatcher) find(recipients []byte) {
 			d.users = append(d.users, here{user, from, len(d.handles)})
 		}
 	}
+	return true
 }
 
 // target sorts the handles by loop, the sender's own first, and returns the
@@ -204,6 +242,6 @@ func (d *Dispatcher) Tick() {
 	for loop := range loops {
 		t := targets.Get().(*Targets)
 		t.Positions = positions
-		d.loops.Deliver(loop, Entry{Targets: t}, 1)
+		d.loops.Deliver(loop, Entry{Targets: t}, int64(len(positions))*positionSize)
 	}
 }

@@ -50,6 +50,6 @@ type Loops interface {
 	// waits while the mailbox is full. If the loops stop meanwhile, the entry is
 	// dropped, which loses nothing: the log has it. Only dispatch workers call it.
 	Deliver(loop int, e Entry, weight int64)
-	// Len returns how many loops hold, or have held, a connection.
+	// Len returns how many loops there are.
 	Len() int
 }

@@ -22,9 +22,8 @@ type Frame struct {
 	buf    *bytebufferpool.ByteBuffer
 	end    [variants]uint32 // variant i is buf.B[end[i-1]:end[i]]; empty if it was not made
 
-	// Position is the record's, and Time its log time.
+	// Position is the record's.
 	Position backplane.Position
-	Time     int64
 	// Session is the id of the session that sent the message, 0 for none.
 	Session uint64
 }
@@ -116,6 +115,6 @@ func shared(mem *Memory, scratch []byte, r *backplane.Record, m *backplane.Messa
 	f := newFrame(mem, len(scratch))
 	f.buf.B = append(f.buf.B, scratch...)
 	f.end = end
-	f.Position, f.Time, f.Session = r.Position, r.Time, r.Session
+	f.Position, f.Session = r.Position, r.Session
 	return f.seal(), scratch
 }

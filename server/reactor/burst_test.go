@@ -16,7 +16,7 @@ func TestBurst(t *testing.T) {
 	n := start(t, func(c *Config) { c.Session.QueueMessages = 16 })
 	c := n.onEachLoop()[0]
 	l := n.loops()[0]
-	user := n.user(c)
+	user := c.user
 	on(l, func() { l.budget = 0 })
 	for i := range count {
 		n.publish("backend", user, fmt.Sprint(i), binary.BigEndian.AppendUint32(nil, uint32(i)))

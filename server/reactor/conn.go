@@ -23,6 +23,7 @@ type conn struct {
 	armed      bool // waits for the socket to be writable
 	known      bool // the poller's epoll instance knows the descriptor
 	shut       bool // the sending side was shut down
+	waited     bool // Drain waits for it
 }
 
 type flushResult uint8
@@ -79,6 +80,7 @@ func (l *loop) arm(c *conn) flushResult {
 		return flushEnd // the descriptor is not usable
 	}
 	c.armed, c.known = true, true
+	l.rearm(c) // it may not stand still for ever
 	return flushDone
 }
 

@@ -49,6 +49,8 @@ func (r *Reactor) makeLoops() error {
 	defer c.Close()
 	select {
 	case <-r.running:
+	case <-r.ended:
+		return r.err
 	case <-ctx.Done():
 		return errors.New("reactor: the event engine does not run")
 	}

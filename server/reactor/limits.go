@@ -20,11 +20,23 @@ const (
 	// tick is how often deadlines are looked at. They are kept in whole seconds.
 	tick = time.Second
 
+	// drainPerPass is how many connections a loop tells in one pass that the node stops.
+	drainPerPass = 1024
+
+	// maxLoops is how many loops gnet makes at most.
+	maxLoops = 256
+
+	// sendBuffer bounds what the kernel takes for a connection before it is full, in
+	// bytes; the kernel doubles it for its own use. Left to itself it would take up to
+	// 4 MB for each client that does not read, before our bound is even asked.
+	sendBuffer = 128 << 10
+
 	// readBuffer is gnet's buffer for reading, one for each loop.
 	readBuffer = 64 << 10
 
 	// reservedFiles is how many descriptors are left for all else that is opened after
-	// the start: the log's connections, stores, profiles. gnet ends the whole engine
-	// when accept fails for want of a descriptor, so it must not come to that.
-	reservedFiles = 256
+	// the start: 512 connections of the admin port, and the log's connections, stores and
+	// profiles. gnet ends the whole engine when accept fails for want of a descriptor,
+	// so it must not come to that.
+	reservedFiles = 768
 )

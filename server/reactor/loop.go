@@ -24,8 +24,7 @@ type loop struct {
 	mailbox *ring.Mailbox[delivery.Entry]
 	answers *ring.Mailbox[*session.Answer]
 
-	// The doorbell: set by whoever rings first, cleared by the pass before it takes
-	// anything.
+	// The doorbell: set by whoever rings first, cleared by the pass when it is through.
 	rung atomic.Bool
 
 	// Guarded: left by other goroutines for the next pass.
@@ -36,16 +35,18 @@ type loop struct {
 	}
 
 	// Owned by the loop.
-	shared *session.Loop
-	conns  slots
-	wheel  wheel
-	dirty  []*conn // with output, each once
-	spare  []*conn // the array of the dirty list before
-	entry  delivery.Entry
-	next   int // the first handle of entry that has not had its turn
-	budget int // puts in a pass
-	taken  []registry.Handle
-	out    []byte // what is being written
+	shared   *session.Loop
+	conns    slots
+	wheel    wheel
+	dirty    []*conn // with output, each once
+	spare    []*conn // the array of the dirty list before
+	entry    delivery.Entry
+	next     int // the first handle of entry that has not had its turn
+	budget   int // puts in a pass
+	taken    []registry.Handle
+	out      []byte // what is being written
+	draining bool
+	drained  int // slots that were told
 }
 
 func newLoop(index int, engine gnet.EventLoop, p *poller, c *session.Config, d *session.Deps) *loop {
@@ -101,22 +102,44 @@ func (l *loop) do(f func()) {
 	l.ring()
 }
 
+// began is a moment from which the loops' clocks run on, whatever is done to the
+// clock of the machine.
+var began = time.Now()
+
 // tell sets the time of the pass.
-func (l *loop) tell() { l.shared.Now = time.Now().UnixMilli() }
+func (l *loop) tell() {
+	now := time.Now()
+	l.shared.Now = began.UnixMilli() + now.Sub(began).Milliseconds()
+	l.shared.Wall = now
+}
 
 // Run is a pass. gnet calls it on the loop.
 func (l *loop) Run(context.Context) error {
-	// Before anything is taken: what is left after this rings again.
-	l.rung.Store(false)
 	l.tell()
 	l.takeLeft()
 	l.takeAnswers()
 	more := l.takeEntries()
 	l.wheel.advance(uint32(l.shared.Now/1000), l.expire)
-	if l.flushDirty() || more {
+	more = l.flushDirty() || more
+	more = l.drainSome() || more
+	// Whoever left something during the pass found the bell rung, and relies on this:
+	// clear it, and look again. What is there now goes through the poller; if it rang
+	// at once, gnet would run passes back to back, and never read.
+	l.rung.Store(false)
+	if more || l.somethingLeft() {
 		l.poller.again(l)
 	}
 	return nil
+}
+
+// somethingLeft reports whether there is anything for a pass to take.
+func (l *loop) somethingLeft() bool {
+	if l.mailbox.Len() > 0 || l.answers.Len() > 0 {
+		return true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.mu.writable) > 0 || len(l.mu.commands) > 0
 }
 
 // takeLeft takes what other goroutines have left: commands and writable sockets.
@@ -215,10 +238,15 @@ func (l *loop) expire(slot int) {
 // touched is called after a session was given something: it may have output, and
 // an earlier deadline.
 func (l *loop) touched(c *conn) {
+	l.rearm(c)
+	l.markDirty(c)
+}
+
+// rearm moves a connection's deadline, if it has become earlier.
+func (l *loop) rearm(c *conn) {
 	if d := c.session.Deadline(l.shared); d < l.wheel.at(c.slot) {
 		l.wheel.set(c.slot, d)
 	}
-	l.markDirty(c)
 }
 
 func (l *loop) markDirty(c *conn) {
@@ -249,6 +277,40 @@ func (l *loop) flushDirty() (more bool) {
 	}
 	l.spare = list[:0]
 	return more
+}
+
+// drain tells the loop's connections that the node stops, some in each pass. waited
+// counts those that are there; the loop has counted as one before.
+func (l *loop) drain(waited *atomic.Int64) {
+	l.shared.Drain()
+	for slot := range l.conns.used {
+		if c := l.conns.at(slot); c != nil {
+			c.waited = true
+			waited.Add(1)
+		}
+	}
+	waited.Add(-1)
+	l.draining = true
+}
+
+// drainSome tells the next connections. It reports whether there are more, or output
+// to write.
+func (l *loop) drainSome() (more bool) {
+	if !l.draining {
+		return false
+	}
+	for told := 0; l.drained < l.conns.used; l.drained++ {
+		if told == drainPerPass {
+			return true
+		}
+		if c := l.conns.at(l.drained); c != nil {
+			c.session.Drain(l.shared)
+			l.touched(c)
+			told++
+		}
+	}
+	l.draining = false
+	return len(l.dirty) > 0
 }
 
 // close closes a connection; gnet calls OnClose before it returns.

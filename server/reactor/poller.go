@@ -42,6 +42,9 @@ func newPoller() (*poller, error) {
 		err = unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, event, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: -1, Pad: -1})
 	}
 	if err != nil {
+		if event >= 0 {
+			_ = unix.Close(event)
+		}
 		return nil, errors.Join(fmt.Errorf("reactor: eventfd: %w", err), unix.Close(epoll))
 	}
 	p := &poller{epoll: epoll, event: event, done: make(chan struct{})}
@@ -84,7 +87,7 @@ func (p *poller) wakeLocked() {
 	_, _ = unix.Write(p.event, []byte{1, 0, 0, 0, 0, 0, 0, 0})
 }
 
-// stop ends the goroutine and closes the descriptors. The loops must have ended.
+// stop ends the goroutine. Loops may still use the poller, to no effect.
 func (p *poller) stop() {
 	p.mu.Lock()
 	p.wakeLocked()
@@ -93,9 +96,12 @@ func (p *poller) stop() {
 	<-p.done
 }
 
+// close closes the descriptors. The loops must have ended, or their numbers could
+// name something else by the time a loop uses them.
+func (p *poller) close() { _, _ = unix.Close(p.epoll), unix.Close(p.event) }
+
 func (p *poller) run() {
 	defer close(p.done)
-	defer func() { _, _ = unix.Close(p.epoll), unix.Close(p.event) }()
 	events := make([]unix.EpollEvent, 256)
 	next := time.Now().Add(tick)
 	for {

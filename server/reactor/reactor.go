@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/godwit-im/godwit/registry"
+	"github.com/godwit-im/godwit/codec/ws"
 	"github.com/godwit-im/godwit/server/delivery"
 	"github.com/godwit-im/godwit/server/session"
 	"github.com/panjf2000/gnet/v2"
@@ -36,7 +37,7 @@ type Config struct {
 type Reactor struct {
 	gnet.BuiltinEventEngine
 
-	// Static after Start.
+	// Static after Start, but for what is behind ready.
 	config Config
 	deps   *session.Deps
 	addr   *net.TCPAddr
@@ -53,12 +54,14 @@ type Reactor struct {
 	err      error         // why, valid then
 	stopping chan struct{} // closed when entries are no longer taken
 
+	runningDo sync.Once
+	quiet     sync.Once // closes stopping
+
 	// ready is set when Start is through. Until then loops is being made, and nobody
 	// but Start and the loops at hand may look at it.
-	ready     atomic.Bool
-	runningDo sync.Once
-
+	ready    atomic.Bool
 	open     atomic.Int64
+	waited   atomic.Int64  // connections, and loops, that Drain waits for
 	full     atomic.Uint64 // connections refused because of the cap
 	accepted atomic.Uint64
 }
@@ -80,8 +83,8 @@ func New(c Config, d *session.Deps) *Reactor {
 // Bind checks that the reactor can be started, and settles its address. It must
 // have succeeded before Start.
 func (r *Reactor) Bind() error {
-	if r.config.Loops > registry.MaxLoops {
-		return fmt.Errorf("reactor: %d loops: there may be at most %d", r.config.Loops, registry.MaxLoops)
+	if r.config.Loops > maxLoops {
+		return fmt.Errorf("reactor: %d loops: there may be at most %d", r.config.Loops, maxLoops)
 	}
 	return r.probe()
 }
@@ -114,13 +117,14 @@ func (r *Reactor) fail(err error) error {
 	select {
 	case <-r.ended:
 	default:
-		close(r.stopping)
+		r.Quiesce()
 		ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 		defer cancel()
 		err = errors.Join(err, r.engine.Stop(ctx))
 		<-r.ended
 	}
 	r.poller.stop()
+	r.poller.close()
 	return err
 }
 
@@ -162,12 +166,18 @@ func (r *Reactor) probe() error {
 
 func (r *Reactor) run() {
 	defer close(r.ended)
-	r.err = gnet.Run(r, "tcp://"+r.addr.String(),
+	address := r.addr.String()
+	if r.addr.IP.IsUnspecified() {
+		// All addresses of both families. Given [::], gnet would leave IPv4 out.
+		address = fmt.Sprintf(":%d", r.addr.Port)
+	}
+	r.err = gnet.Run(r, "tcp://"+address,
 		gnet.WithNumEventLoop(r.config.Loops),
 		gnet.WithReusePort(true),
 		gnet.WithReuseAddr(true),
 		gnet.WithLockOSThread(r.config.FDTables),
 		gnet.WithReadBufferCap(readBuffer),
+		gnet.WithSocketSendBuffer(sendBuffer),
 		gnet.WithTCPKeepAlive(time.Minute),
 		gnet.WithLogger(logger{r.config.Log}),
 	)
@@ -216,6 +226,9 @@ func (r *Reactor) OnBoot(engine gnet.Engine) gnet.Action {
 	return gnet.None
 }
 
+// full is what a client is told that finds no room.
+var full = ws.AppendResponse(nil, http.StatusServiceUnavailable, "overloaded: the node has all the connections that it can hold\n", [2]string{"Retry-After", "5"})
+
 // OnOpen is called by gnet on the loop of a new connection.
 func (r *Reactor) OnOpen(g gnet.Conn) ([]byte, gnet.Action) {
 	if first, ok := g.Context().(*firstConn); ok {
@@ -231,7 +244,7 @@ func (r *Reactor) OnOpen(g gnet.Conn) ([]byte, gnet.Action) {
 	if r.open.Add(1) > r.cap || l.conns.len() >= l.room {
 		r.open.Add(-1)
 		r.full.Add(1)
-		return nil, gnet.Close
+		return full, gnet.Close
 	}
 	c := l.conns.take()
 	c.gnet, c.fd = g, g.Fd()
@@ -252,9 +265,7 @@ func (r *Reactor) OnTraffic(g gnet.Conn) gnet.Action {
 	l := r.loops[c.session.Handle().Loop()]
 	l.tell()
 	c.session.Receive(l.shared, buf)
-	if d := c.session.Deadline(l.shared); d < l.wheel.at(c.slot) {
-		l.wheel.set(c.slot, d)
-	}
+	l.rearm(c)
 	switch l.flush(c) {
 	case flushEnd:
 		return gnet.Close
@@ -278,52 +289,56 @@ func (r *Reactor) OnClose(g gnet.Conn, _ error) gnet.Action {
 	l.flush(c)
 	c.session.Closed(l.shared)
 	l.wheel.clear(c.slot)
+	if c.waited {
+		r.waited.Add(-1)
+	}
 	l.conns.give(c)
 	return gnet.None
 }
 
 // Drain tells every client that the node is going, lets sends on their way be
-// answered, and returns when all connections have ended or ctx is done. New
-// requests are refused from its beginning on.
+// answered, and returns when all who were connected have left or ctx is done. New
+// requests are refused from its beginning on, and not waited for. It is called once.
 func (r *Reactor) Drain(ctx context.Context) error {
+	// A loop counts as one until it has counted its connections.
+	r.waited.Store(int64(len(r.loops)))
+	for _, l := range r.loops {
+		l.do(func() { l.drain(&r.waited) })
+	}
 	poll := time.NewTicker(10 * time.Millisecond)
 	defer poll.Stop()
-	for _, l := range r.loops {
-		l.do(l.drain)
-	}
-	for {
-		if r.open.Load() == 0 {
-			return nil
-		}
+	for r.waited.Load() > 0 {
 		select {
 		case <-poll.C:
+		case <-r.ended:
+			return nil
 		case <-ctx.Done():
-			return fmt.Errorf("reactor: %d connections were cut off: %w", r.open.Load(), ctx.Err())
+			return fmt.Errorf("reactor: %d connections were cut off: %w", r.waited.Load(), ctx.Err())
 		}
 	}
+	return nil
 }
 
-func (l *loop) drain() {
-	l.shared.Drain()
-	for slot := range l.conns.used {
-		if c := l.conns.at(slot); c != nil {
-			c.session.Drain(l.shared)
-			l.touched(c)
-		}
-	}
-}
+// Quiesce lets dispatch workers that wait in Deliver go: from here on entries are
+// dropped, which loses nothing.
+func (r *Reactor) Quiesce() { r.quiet.Do(func() { close(r.stopping) }) }
 
-// Stop ends the reactor: what is connected is cut off. Dispatch workers that wait
-// in Deliver return.
+// Stop ends the reactor: what is connected is cut off. Nobody may deliver or answer
+// any more: gnet could have closed what a ring writes to.
 func (r *Reactor) Stop(ctx context.Context) error {
-	close(r.stopping)
+	r.Quiesce()
+	r.poller.stop()
 	err := r.engine.Stop(ctx)
 	select {
 	case <-r.ended:
-		r.poller.stop()
-	case <-ctx.Done():
-		err = errors.Join(err, ctx.Err())
+	default:
+		select {
+		case <-r.ended:
+		case <-ctx.Done():
+			return errors.Join(err, ctx.Err()) // loops may still use the poller's descriptors
+		}
 	}
+	r.poller.close()
 	return err
 }
 

@@ -77,8 +77,7 @@ func start(t *testing.T, change func(*Config)) *node {
 		change(&c)
 	}
 	n.r = New(c, n.deps)
-	n.dispatcher = delivery.New(delivery.Config{Loops: n.r, Registry: n.deps.Registry, Memory: n.deps.Memory, Tails: n.deps.Tails,
-		NewDedupe: func() *backplane.Dedupe { return backplane.NewDedupe(1 << 20) }, Log: c.Log})
+	n.dispatcher = delivery.New(delivery.Config{Loops: n.r, Registry: n.deps.Registry, Memory: n.deps.Memory, Tails: n.deps.Tails, Remember: 1 << 20, Log: c.Log})
 	if err := errors.Join(n.r.Bind(), n.r.Start()); err != nil {
 		t.Fatal(err)
 	}
@@ -168,6 +167,7 @@ type client struct {
 	reader ws.Reader
 	rest   []byte
 	handle registry.Handle
+	user   string
 }
 
 func (n *node) dial() *net.TCPConn {
@@ -254,6 +254,7 @@ func (n *node) onEachLoop() []*client {
 	for i := 0; ; i++ {
 		user := fmt.Sprintf("user%d", i)
 		c := n.connect(user)
+		c.user = user
 		c.handle = n.deps.Registry.Append(nil, []byte(user))[0]
 		if clients[c.handle.Loop()] == nil {
 			clients[c.handle.Loop()] = c
@@ -270,19 +271,13 @@ func (n *node) onEachLoop() []*client {
 	}
 }
 
-func (n *node) user(c *client) (user string) {
-	l := n.loops()[c.handle.Loop()]
-	on(l, func() { user = l.conns.get(c.handle).session.User() })
-	return user
-}
-
 // TestFullMailbox fills the mailbox of one loop. The worker that has to deliver
 // there waits; the loop's answers go on, and so does all else.
 func TestFullMailbox(t *testing.T) {
 	n := start(t, nil)
 	clients := n.onEachLoop()
 	held, free := n.loops()[0], clients[1]
-	heldUser, freeUser := n.user(clients[0]), n.user(free)
+	heldUser, freeUser := clients[0].user, free.user
 	on(held, func() { held.budget = 0 })
 
 	total := held.mailbox.Cap() + 100
@@ -297,8 +292,7 @@ func TestFullMailbox(t *testing.T) {
 		t.Fatalf("got a %v", f.Type)
 	}
 	// Another worker delivers to the other loop. (Ours waits.)
-	other := delivery.New(delivery.Config{Loops: n.r, Registry: n.deps.Registry, Memory: n.deps.Memory, Tails: n.deps.Tails,
-		NewDedupe: func() *backplane.Dedupe { return backplane.NewDedupe(16) }, Log: n.r.config.Log})
+	other := delivery.New(delivery.Config{Loops: n.r, Registry: n.deps.Registry, Memory: n.deps.Memory, Tails: n.deps.Tails, Remember: 1 << 20, Log: n.r.config.Log})
 	m := &backplane.Message{MessageID: backplane.MessageID{1}, From: []byte("x"), To: [][]byte{[]byte(freeUser)}, ID: []byte("1")}
 	other.Record(&backplane.Record{Position: backplane.Position{Generation: 1, Offset: 1 << 20}, Time: time.Now().UnixMilli(),
 		Value: backplane.AppendMessage(nil, m), Recipients: backplane.AppendRecipient(nil, []byte(freeUser))})
@@ -444,7 +438,7 @@ func TestTablePerLoop(t *testing.T) {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		t.Fatal(err)
 	}
-	lowered := unix.Rlimit{Cur: 700, Max: limit.Max} // reservedFiles of them are not for connections
+	lowered := unix.Rlimit{Cur: 1200, Max: limit.Max} // reservedFiles of them are not for connections
 	n := start(t, func(c *Config) {
 		c.Loops, c.FDTables = 4, true
 		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &lowered); err != nil {
@@ -455,13 +449,12 @@ func TestTablePerLoop(t *testing.T) {
 		t.Fatal(err)
 	}
 	room := n.loops()[0].room
-	if room > 444 || n.r.cap <= 700 {
+	if room > 1200-reservedFiles || n.r.cap <= 1200 {
 		t.Errorf("room for %d on a loop, %d in all", room, n.r.cap)
 	}
 	clients := n.onEachLoop()
 	for i, c := range clients {
-		user := n.user(c)
-		n.publish("backend", user, fmt.Sprint("m", i), []byte("hi"))
+		n.publish("backend", c.user, fmt.Sprint("m", i), []byte("hi"))
 		if f := c.next(); f.Type != codec.FrameDeliver {
 			t.Errorf("loop %d: got a %v", i, f.Type)
 		}
@@ -564,6 +557,83 @@ func TestDrain(t *testing.T) {
 		t.Errorf("half a request was answered %q", answer)
 	}
 	half.Close()
+	if err := <-drained; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAllAddresses: who listens on all addresses takes clients of both families.
+func TestAllAddresses(t *testing.T) {
+	for _, listen := range []string{":0", "0.0.0.0:0"} {
+		n := start(t, func(c *Config) { c.Listen = listen })
+		for _, host := range []string{"127.0.0.1", "::1"} {
+			c, err := net.Dial("tcp", net.JoinHostPort(host, fmt.Sprint(n.r.Addr().Port)))
+			if err != nil {
+				t.Errorf("listening on %s: %v", listen, err)
+				continue
+			}
+			c.Close()
+		}
+	}
+}
+
+// TestReadsGoOn: a loop that always has more to deliver still reads.
+func TestReadsGoOn(t *testing.T) {
+	n := start(t, func(c *Config) { c.Loops = 1 })
+	bob, carol := n.connect("bob"), n.connect("carol")
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+				n.publish("backend", "bob", fmt.Sprint(i), nil)
+			}
+		}
+	})
+	wg.Go(func() { // the client reads until it is cut off at the end
+		for {
+			if _, err := bob.read(); err != nil {
+				return
+			}
+		}
+	})
+	eventually(t, "a loop with more to do", func() bool { return n.handed.Load() > 5000 })
+	for range 100 {
+		carol.frame(codec.ClientFrame{Type: codec.FramePing})
+		if f := carol.next(); f.Type != codec.FramePong {
+			t.Fatalf("got a %v", f.Type)
+		}
+	}
+	close(stop)
+	bob.conn.Close()
+	wg.Wait()
+}
+
+// TestDrainDoesNotWaitForNewcomers: those who come while the node drains are refused,
+// and do not hold it.
+func TestDrainDoesNotWaitForNewcomers(t *testing.T) {
+	n := start(t, nil)
+	c := n.connect("alice")
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	drained := make(chan error, 1)
+	go func() { drained <- n.r.Drain(ctx) }()
+	if f := c.next(); f.Type != codec.FrameError {
+		t.Fatalf("got a %v", f.Type)
+	}
+	late := n.dial() // says nothing, and stays
+	if _, err := io.WriteString(late, "GET /v1/connect?token=bob HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: godwit.v1.json\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	head := make([]byte, 12)
+	if _, err := io.ReadFull(late, head); err != nil || string(head) != "HTTP/1.1 503" {
+		t.Errorf("a newcomer is answered %q (%v)", head, err)
+	}
+	c.conn.Close()
 	if err := <-drained; err != nil {
 		t.Error(err)
 	}

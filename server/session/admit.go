@@ -1,8 +1,9 @@
 package session
 
 import (
-	"strings"
+	"time"
 
+	"github.com/godwit-im/godwit/backplane"
 	"github.com/godwit-im/godwit/codec"
 	"github.com/godwit-im/godwit/codec/ws"
 	"github.com/godwit-im/godwit/server/auth"
@@ -10,14 +11,6 @@ import (
 
 // admit lets a client in whose token is good, if its user lives here.
 func (s *Session) admit(l *Loop, head, early []byte, r *ws.Request, h hello, claims auth.Claims) {
-	switch {
-	case l.draining:
-		s.refuseHello(l, head, r, h, refuse(RefusedDraining, "the node is stopping"))
-		return
-	case !l.deps.Ready():
-		s.refuseHello(l, head, r, h, refuse(RefusedNotReady, "the node is not ready yet"))
-		return
-	}
 	place := l.deps.Placement
 	partition, node, url := place.Lookup(claims.User)
 	if !place.Local(partition) {
@@ -26,8 +19,7 @@ func (s *Session) admit(l *Loop, head, early []byte, r *ws.Request, h hello, cla
 		s.refuseHello(l, head, r, h, why)
 		return
 	}
-	if !s.upgrade(l, head, h) {
-		_, err := ws.Upgrade(head, "", nil)
+	if err := s.upgrade(l, head, h); err != nil {
 		s.refuseRequest(l, err)
 		return
 	}
@@ -35,7 +27,7 @@ func (s *Session) admit(l *Loop, head, early []byte, r *ws.Request, h hello, cla
 	both := claims.User + string(h.device)
 	s.user, s.device = both[:len(claims.User)], both[len(claims.User):]
 	s.partition = partition
-	s.expires = expiry(claims)
+	s.expires = l.expiry(claims)
 	s.tokens, s.tokensAt = float32(l.config.Burst), uint32(l.Now)
 	s.state = stateOpen
 
@@ -60,29 +52,32 @@ func (s *Session) admit(l *Loop, head, early []byte, r *ws.Request, h hello, cla
 	s.frames(l, early)
 }
 
-func expiry(c auth.Claims) uint32 {
-	return uint32(min(max(c.Expires.Unix(), 0), 1<<32-1))
+// expiry returns when a token expires, on the loop's clock.
+func (l *Loop) expiry(c auth.Claims) uint32 {
+	left := int64(c.Expires.Sub(l.Wall) / time.Second)
+	return uint32(min(int64(l.seconds())+max(left, 0), 1<<32-1))
 }
 
 // refresh replaces the session's token. A place for an answer is reserved; a token
 // that is good gets none.
 func (s *Session) refresh(l *Loop, token []byte) {
-	text := strings.Clone(string(token))
+	if s.limited() {
+		s.refuseFrame(l, codec.CodeRateLimited, "more frames than welcome.limits allows")
+		return
+	}
+	text := string(token)
 	v := l.deps.Verifier
 	if v.Fast() {
-		claims, err := v.Verify(text, l.time())
+		claims, err := v.Verify(text, l.Wall)
 		s.refreshed(l, claims, err)
 		return
 	}
-	if claims, ok := v.Cached(text, l.time()); ok {
+	if claims, ok := v.Cached(text, l.Wall); ok {
 		s.refreshed(l, claims, nil)
 		return
 	}
-	if a := l.takeAnswer(s); a == nil {
-		s.refuseFrame(l, codec.CodeRateLimited, "too many tokens are waiting to be verified")
-	} else if !l.deps.VerifyLater(text, a) {
-		l.giveAnswer(a)
-		s.refuseFrame(l, codec.CodeRateLimited, "too many tokens are waiting to be verified")
+	if !s.verifyLater(l, text) {
+		s.refuseFrame(l, backplane.CodeOverloaded, "too many tokens are waiting to be verified")
 	}
 }
 
@@ -96,6 +91,6 @@ func (s *Session) refreshed(l *Loop, claims auth.Claims, err error) {
 		s.refuseFrame(l, codec.CodeUnauthorized, "the token is of another user")
 	default:
 		s.answers--
-		s.expires = expiry(claims)
+		s.expires = l.expiry(claims)
 	}
 }

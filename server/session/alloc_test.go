@@ -28,8 +28,7 @@ func TestDeliverAllocatesNothing(t *testing.T) {
 			bob.s.Wrote(r.loop, len(out))
 			e.Done()
 		}}
-		d := delivery.New(delivery.Config{Loops: sink, Registry: r.deps.Registry, Memory: r.deps.Memory, Tails: r.deps.Tails,
-			NewDedupe: func() *backplane.Dedupe { return backplane.NewDedupe(16) }})
+		d := delivery.New(delivery.Config{Loops: sink, Registry: r.deps.Registry, Memory: r.deps.Memory, Tails: r.deps.Tails, Remember: 1 << 20})
 		round := func() {
 			rec.Offset++
 			rec.Time += 1000

@@ -14,12 +14,17 @@ func (s *Session) close(l *Loop, code codec.CloseCode, reason string) {
 	if s.state != stateOpen {
 		return
 	}
+	s.lastFrame(l, uint16(code), reason)
+	l.Counters.closed(code)
+}
+
+// lastFrame queues a close frame: nothing follows it.
+func (s *Session) lastFrame(l *Loop, code uint16, reason string) {
 	s.leave(l)
 	s.gap = nil
 	s.state = stateClosing
 	s.deadline = l.seconds() + secondsOf(closeTimeout)
-	s.push(l, raw(l, kindOther, func(dst []byte) []byte { return ws.AppendClose(dst, uint16(code), reason) }))
-	l.Counters.closed(code)
+	s.push(l, raw(l, kindOther, func(dst []byte) []byte { return ws.AppendClose(dst, code, reason) }))
 }
 
 // closeFor is close with an error frame before it that says why in the terms of
@@ -57,7 +62,8 @@ func (s *Session) peerClosed(l *Loop, code uint16) {
 		if code == ws.CloseNoStatus {
 			code = closeNormal
 		}
-		s.close(l, codec.CloseCode(code), "")
+		s.lastFrame(l, code, "")
+		l.Counters.closedByClient()
 	}
 	s.ending(l, Hangup)
 }

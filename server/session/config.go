@@ -55,9 +55,17 @@ const (
 	// fragments is how many frames a message may come in.
 	fragments = 64
 
-	// overBudgetQueue is how many deliveries a connection may keep waiting while the
-	// node's frames use more than their budget.
+	// overBudgetQueue and overBudgetBytes are how many deliveries, and bytes of them, a
+	// connection may keep waiting while the node is over its budget of memory.
 	overBudgetQueue = 4
+	overBudgetBytes = 16 << 10
+
+	// stallTimeout is how long a client may take nothing of what there is for it. What it
+	// holds of the node's memory is given back then.
+	stallTimeout = time.Minute
+
+	// messageTimeout is how long a message may take from its first byte to its last.
+	messageTimeout = time.Minute
 
 	// earlyBytes bounds what a client may send between its request and the answer.
 	earlyBytes = 64 << 10

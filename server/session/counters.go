@@ -67,6 +67,7 @@ type Counters struct {
 	Gaps       atomic.Uint64
 	Heartbeats atomic.Uint64
 	Idle       atomic.Uint64 // given up because the client was silent
+	Stalled    atomic.Uint64 // given up because the client took nothing
 
 	Drops    [dropReasons]atomic.Uint64
 	Refusals [refusalReasons]atomic.Uint64
@@ -118,8 +119,8 @@ func (c *Counters) Refused(r RefusalReason) { c.Refusals[r].Add(1) }
 
 func (c *Counters) acked(s backplane.Status) { c.Acks[s-backplane.Stored].Add(1) }
 
-// closes is what is counted of close codes: those that the server chose. A code
-// that a client chose is counted as "client".
+// closes is what is counted of close codes: those that the server chose. When the
+// client closes, it is counted as "client", whatever the code.
 var closes = [...]codec.CloseCode{
 	codec.CloseGoingAway, codec.CloseTooBig, codec.CloseInternal, codec.CloseRestart, codec.CloseTryAgainLater,
 	codec.CloseBadRequest, codec.CloseUnauthorized, codec.CloseForbidden, codec.ClosePolicy,
@@ -136,5 +137,6 @@ func (c *Counters) closed(code codec.CloseCode) {
 			return
 		}
 	}
-	c.Closes[len(closes)].Add(1)
 }
+
+func (c *Counters) closedByClient() { c.Closes[len(closes)].Add(1) }

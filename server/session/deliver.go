@@ -13,18 +13,17 @@ type pendingGap struct {
 }
 
 // Deliver gives the connection a message. self says that its user is the sender.
-// The session takes references of its own; it reports whether the message was
-// put into the outbox.
-func (s *Session) Deliver(l *Loop, f *delivery.Frame, self bool) bool {
+// The session takes references of its own.
+func (s *Session) Deliver(l *Loop, f *delivery.Frame, self bool) {
 	offset := f.Position.Offset
 	switch {
 	case s.state != stateOpen:
 		l.Counters.Dropped(DropClosing)
-		return false
+		return
 	case offset <= s.watermark:
 		// It lay before the connection's start.
 		l.Counters.Dropped(DropBeforeStart)
-		return false
+		return
 	}
 	form := s.form(f, self)
 	size := len(f.Bytes(form))
@@ -36,13 +35,13 @@ func (s *Session) Deliver(l *Loop, f *delivery.Frame, self bool) bool {
 		s.gap.to = s.seq
 		// Room may have come without a write: when the node is over budget no more.
 		s.tellGap(l)
-		return false
+		return
 	}
 	if reason := s.overflows(l, size); reason != notDropped {
 		l.Counters.Dropped(reason)
-		s.gap = &pendingGap{from: s.seq, to: s.seq, after: max(s.told, before), reason: reason}
+		s.gap = &pendingGap{from: s.seq, to: s.seq, after: before, reason: reason}
 		s.tellGap(l)
-		return false
+		return
 	}
 	f.Retain(1)
 	s.push(l, entry{kind: kindDelivery, frame: f, seq: s.seq, form: form, self: self})
@@ -50,7 +49,6 @@ func (s *Session) Deliver(l *Loop, f *delivery.Frame, self bool) bool {
 	s.queuedBytes += uint32(size)
 	s.tellOffset(l, offset)
 	l.Counters.Put.Add(1)
-	return true
 }
 
 // Full reports whether Deliver would drop the message for want of room. Before it
@@ -78,10 +76,16 @@ func (s *Session) overflows(l *Loop, size int) DropReason {
 		return DropOutboxFull
 	case int(s.queuedBytes)+size > c.QueueBytes:
 		return DropOutboxBytes
-	case s.queued >= overBudgetQueue && l.deps.Memory.Over():
+	case s.crowded(size) && l.deps.Memory.Over():
 		return DropNodeMemory
 	}
 	return notDropped
+}
+
+// crowded reports whether a delivery of so many bytes would be more than may wait while
+// the node is over its budget.
+func (s *Session) crowded(size int) bool {
+	return s.queued >= overBudgetQueue || int(s.queuedBytes)+size > overBudgetBytes
 }
 
 // tellGap ends an overflow when the outbox is half empty, so that a client that
@@ -89,7 +93,7 @@ func (s *Session) overflows(l *Loop, size int) DropReason {
 func (s *Session) tellGap(l *Loop) {
 	g := s.gap
 	if g == nil || s.state != stateOpen || int(s.queued) > l.config.QueueMessages/2 || int(s.queuedBytes) > l.config.QueueBytes/2 ||
-		s.queued >= overBudgetQueue && l.deps.Memory.Over() {
+		s.crowded(0) && l.deps.Memory.Over() {
 		return
 	}
 	s.gap = nil

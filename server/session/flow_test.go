@@ -3,6 +3,7 @@ package session
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/godwit-im/godwit/backplane"
 	"github.com/godwit-im/godwit/codec"
@@ -334,8 +335,9 @@ func TestGap(t *testing.T) {
 	// Its acks are not lost, and it gets no heartbeat.
 	bob.send("m1", "alice", "x")
 	r.answer(0, backplane.Outcome{Status: backplane.Stored})
+	r.config.CursorLag = 10 * time.Second
 	r.loop.Tell([]backplane.Position{{Generation: 1, Partition: bob.s.partition, Offset: 10}})
-	r.at(400)
+	r.at(30)
 	bob.blocked = false
 	bob.pump()
 	var seq uint64
@@ -426,9 +428,8 @@ func TestOverBudget(t *testing.T) {
 	r := newRig(t)
 	r.deps.Memory = delivery.NewMemory(1)
 	r.loop = NewLoop(&r.config, &r.deps, r)
-	r.loop.Now = start
-	r.dispatcher = delivery.New(delivery.Config{Loops: r, Registry: r.deps.Registry, Memory: r.deps.Memory, Tails: r.deps.Tails,
-		NewDedupe: func() *backplane.Dedupe { return backplane.NewDedupe(1000) }})
+	r.at(0)
+	r.dispatcher = delivery.New(delivery.Config{Loops: r, Registry: r.deps.Registry, Memory: r.deps.Memory, Tails: r.deps.Tails, Remember: 1 << 20})
 	bob, other := r.connect("bob", codec.JSON), r.connect("bob", codec.JSON)
 	bob.blocked = true
 	for i := range 8 {
@@ -513,8 +514,7 @@ func BenchmarkDeliver(b *testing.B) {
 				out = p.s.Fill(out[:0], 1<<16)
 				p.s.Wrote(r.loop, len(out))
 				e.Done()
-			}}, Registry: r.deps.Registry, Memory: r.deps.Memory, Tails: r.deps.Tails,
-				NewDedupe: func() *backplane.Dedupe { return backplane.NewDedupe(1024) }})
+			}}, Registry: r.deps.Registry, Memory: r.deps.Memory, Tails: r.deps.Tails, Remember: 1 << 20})
 			for b.Loop() {
 				rec.Offset++
 				rec.Time += 100

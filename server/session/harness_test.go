@@ -78,10 +78,9 @@ func newRig(t *testing.T, change ...func(*Config)) *rig {
 		},
 	}
 	r.loop = NewLoop(&r.config, &r.deps, r)
-	r.loop.Now = start
+	r.at(0)
 	r.dispatcher = delivery.New(delivery.Config{
-		Loops: r, Registry: r.deps.Registry, Memory: r.deps.Memory, Tails: r.deps.Tails,
-		NewDedupe: func() *backplane.Dedupe { return backplane.NewDedupe(1000) }, Log: slog.New(slog.DiscardHandler),
+		Loops: r, Registry: r.deps.Registry, Memory: r.deps.Memory, Tails: r.deps.Tails, Remember: 1 << 20, Log: slog.New(slog.DiscardHandler),
 	})
 	t.Cleanup(func() {
 		for _, p := range r.peers {
@@ -211,6 +210,7 @@ func text(from, to, body string) *backplane.Message {
 // at moves the clock to so many seconds after the start, and expires who is due.
 func (r *rig) at(seconds int) {
 	r.loop.Now = start + int64(seconds)*1000
+	r.loop.Wall = time.UnixMilli(r.loop.Now)
 	for _, p := range r.peers {
 		if p.gone || p.s.Deadline(r.loop) > r.loop.seconds() {
 			continue

@@ -88,10 +88,23 @@ func refuse(reason RefusalReason, message string) *refusal {
 		r.status, r.code = http.StatusMisdirectedRequest, codec.CodeNotOwner
 	case RefusedDraining:
 		r.status, r.code = http.StatusServiceUnavailable, backplane.CodeShutdown
-	default: // not ready, overloaded
+	case RefusedNotReady:
+		r.status, r.code = http.StatusServiceUnavailable, codec.CodeNotReady
+	default: // overloaded
 		r.status, r.code = http.StatusServiceUnavailable, backplane.CodeOverloaded
 	}
 	return r
+}
+
+// notServing is the refusal of a node that takes nobody in, nil if it does.
+func notServing(l *Loop) *refusal {
+	switch {
+	case l.draining:
+		return refuse(RefusedDraining, "the node is stopping")
+	case !l.deps.Ready():
+		return refuse(RefusedNotReady, "the node is starting")
+	}
+	return nil
 }
 
 // tokenRefusal is the refusal for a token that does not verify.
@@ -127,7 +140,7 @@ func (s *Session) refuseHello(l *Loop, head []byte, r *ws.Request, h hello, why 
 }
 
 func (s *Session) refuseUpgraded(l *Loop, head []byte, h hello, why *refusal) bool {
-	if !s.upgrade(l, head, h) {
+	if s.upgrade(l, head, h) != nil {
 		return false
 	}
 	l.Counters.Refused(why.reason)
@@ -140,18 +153,18 @@ func (s *Session) refuseUpgraded(l *Loop, head []byte, h hello, why *refusal) bo
 }
 
 // upgrade answers the request with a switch to WebSocket, if it is a correct one.
-func (s *Session) upgrade(l *Loop, head []byte, h hello) bool {
+func (s *Session) upgrade(l *Loop, head []byte, h hello) error {
 	protocol := ""
 	if h.protocol {
 		protocol = h.encoding.Subprotocol()
 	}
 	response, err := ws.Upgrade(head, protocol, l.output[:0])
 	if err != nil {
-		return false
+		return err
 	}
 	l.output = response
 	s.encoding = h.encoding
 	s.handle = s.handle.WithEncoding(uint8(h.encoding))
 	s.push(l, entry{kind: kindOther, frame: delivery.Raw(l.deps.Memory, response)})
-	return true
+	return nil
 }

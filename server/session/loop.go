@@ -56,8 +56,11 @@ type Loop struct {
 	codecLimits codec.Limits
 	frameLimits [codec.Encodings]ws.Limits
 
-	// Now is the time of this pass in Unix milliseconds; the reactor sets it.
-	Now int64
+	// Now is the time of this pass in milliseconds, on a clock that never steps, near
+	// Unix time. All times of sessions are on it. Wall is the same moment by the
+	// machine's clock, for tokens. The reactor sets both.
+	Now  int64
+	Wall time.Time
 
 	// Owned by the loop.
 	decoder   codec.Decoder
@@ -133,10 +136,8 @@ func (l *Loop) giveAnswer(a *Answer) {
 // Waiting returns how many answers the loop waits for.
 func (l *Loop) Waiting() int { return l.config.Answers - l.credits }
 
-// seconds returns the time of this pass in Unix seconds, which fit 32 bits until 2106.
+// seconds returns the time of this pass in seconds, which fit 32 bits until 2106.
 func (l *Loop) seconds() uint32 { return uint32(l.Now / 1000) }
-
-func (l *Loop) time() time.Time { return time.UnixMilli(l.Now) }
 
 // newID returns a session id: random, so that ids of all nodes and of all their
 // lives differ, and never 0, which stands for no session.

@@ -82,6 +82,9 @@ func (s *Session) Fill(dst []byte, budget int) []byte {
 // Wrote tells that the socket took the first n bytes of what Fill gave. Entries
 // that are out are removed; if that makes room after a drop, the gap follows.
 func (s *Session) Wrote(l *Loop, n int) {
+	if n > 0 {
+		s.tookAt = l.seconds()
+	}
 	for n > 0 {
 		e := s.out.At(0)
 		left := s.size(e) - int(s.written)
@@ -110,7 +113,12 @@ func (s *Session) pop(l *Loop) {
 	e.frame.Release()
 }
 
-func (s *Session) push(l *Loop, e entry) { s.out.Push(&l.rings, e) }
+func (s *Session) push(l *Loop, e entry) {
+	if s.out.Len() == 0 {
+		s.tookAt = l.seconds()
+	}
+	s.out.Push(&l.rings, e)
+}
 
 // raw returns an entry of finished bytes; fill appends them.
 func raw(l *Loop, kind entryKind, fill func(dst []byte) []byte) entry {

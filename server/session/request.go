@@ -55,17 +55,21 @@ func (s *Session) handleRequest(l *Loop, head, early []byte) {
 		s.refuseHello(l, head, &r, h, refusal)
 		return
 	}
+	if refusal := notServing(l); refusal != nil {
+		s.refuseHello(l, head, &r, h, refusal)
+		return
+	}
 	token := string(h.token)
 	if !l.deps.Verifier.Fast() {
-		claims, ok := l.deps.Verifier.Cached(token, l.time())
+		claims, ok := l.deps.Verifier.Cached(token, l.Wall)
 		if ok {
 			s.admit(l, head, early, &r, h, claims)
 			return
 		}
-		s.verifyLater(l, head, early, &r, h, token)
+		s.keepRequest(l, head, early, &r, h, token)
 		return
 	}
-	claims, err := l.deps.Verifier.Verify(token, l.time())
+	claims, err := l.deps.Verifier.Verify(token, l.Wall)
 	if err != nil {
 		s.refuseHello(l, head, &r, h, tokenRefusal(err))
 		return
@@ -73,13 +77,23 @@ func (s *Session) handleRequest(l *Loop, head, early []byte) {
 	s.admit(l, head, early, &r, h, claims)
 }
 
-// verifyLater keeps the request until its token has been verified elsewhere.
-func (s *Session) verifyLater(l *Loop, head, early []byte, r *ws.Request, h hello, token string) {
+// verifyLater has a token verified elsewhere. It reports false when too many are
+// waiting for that.
+func (s *Session) verifyLater(l *Loop, token string) bool {
 	a := l.takeAnswer(s)
-	if a == nil || !l.deps.VerifyLater(token, a) {
-		if a != nil {
-			l.giveAnswer(a)
-		}
+	if a == nil {
+		return false
+	}
+	if !l.deps.VerifyLater(token, a) {
+		l.giveAnswer(a)
+		return false
+	}
+	return true
+}
+
+// keepRequest keeps the request until its token has been verified elsewhere.
+func (s *Session) keepRequest(l *Loop, head, early []byte, r *ws.Request, h hello, token string) {
+	if !s.verifyLater(l, token) {
 		s.refuseHello(l, head, r, h, refuse(RefusedOverloaded, "too many tokens are waiting to be verified"))
 		return
 	}
@@ -114,7 +128,9 @@ func (s *Session) verified(l *Loop, claims auth.Claims, err error) {
 	end := ws.HeadEnd(p, 0)
 	r, _ := ws.ParseRequest(p[:end]) // it was parsed before
 	h, _ := parseHello(&r)
-	if err != nil {
+	if refusal := notServing(l); refusal != nil {
+		s.refuseHello(l, p[:end], &r, h, refusal)
+	} else if err != nil {
 		s.refuseHello(l, p[:end], &r, h, tokenRefusal(err))
 	} else {
 		s.admit(l, p[:end], p[end:], &r, h, claims)

@@ -24,6 +24,7 @@ type Session struct {
 
 	// What comes in.
 	reader ws.Reader
+	held   uint32                     // bytes of memory that reader holds
 	in     *bytebufferpool.ByteBuffer // a request that is incomplete or not yet answered; else nil
 
 	// What goes out.
@@ -40,10 +41,12 @@ type Session struct {
 	watermark int64 // the last record given to this connection, delivered or dropped
 	told      int64 // the last offset told to the client
 
-	// Times, in Unix seconds.
+	// Times, in seconds of the loop's clock.
 	toldAt   uint32 // when the cursor told was that of the present
 	lastRead uint32
 	pingedAt uint32 // when an idle client was pinged, 0 when it was not
+	tookAt   uint32 // while there is output: when the socket last took some of it, or it began
+	partAt   uint32 // when the message that is incomplete began, 0 if there is none
 	expires  uint32 // of the token
 	deadline uint32 // of the state: of the upgrade, or of the close
 
@@ -102,9 +105,6 @@ func (s *Session) Open(l *Loop, h registry.Handle) {
 // Handle returns the connection's handle.
 func (s *Session) Handle() registry.Handle { return s.handle }
 
-// User returns the user, or "" before the welcome.
-func (s *Session) User() string { return s.user }
-
 // Receive takes bytes that the client sent. It may overwrite them, and keeps none.
 func (s *Session) Receive(l *Loop, p []byte) {
 	s.lastRead, s.pingedAt = l.seconds(), 0
@@ -121,7 +121,7 @@ func (s *Session) Receive(l *Loop, p []byte) {
 // Closed releases what the session holds; the connection is gone.
 func (s *Session) Closed(l *Loop) {
 	s.leave(l)
-	s.reader.Release()
+	s.release(l)
 	s.dropInput()
 	for s.out.Len() > 0 {
 		s.out.Pop(&l.rings).frame.Release()
@@ -148,12 +148,35 @@ func (s *Session) frames(l *Loop, p []byte) {
 			return
 		}
 		if !ok {
+			s.unfinished(l)
 			return
 		}
 		p = p[n:]
 		s.event(l, ev)
 	}
+	s.release(l)
+}
+
+// unfinished accounts for the part of a message that is there.
+func (s *Session) unfinished(l *Loop) {
+	held := s.reader.Buffered()
+	l.deps.Memory.Add(held - int(s.held))
+	s.held = uint32(held)
+	switch {
+	case held == 0:
+		s.partAt = 0
+	case s.partAt == 0:
+		s.partAt = l.seconds()
+	case held > overBudgetBytes && l.deps.Memory.Over():
+		s.closeFor(l, backplane.CodeOverloaded, "the node has no room for a message that comes in parts")
+	}
+}
+
+// release gives the reader's memory back.
+func (s *Session) release(l *Loop) {
 	s.reader.Release()
+	l.deps.Memory.Add(-int(s.held))
+	s.held, s.partAt = 0, 0
 }
 
 func (s *Session) event(l *Loop, ev ws.Event) {

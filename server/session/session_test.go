@@ -224,7 +224,7 @@ func TestSlowTokens(t *testing.T) {
 	if p.head != nil || len(r.verifying) != 1 || r.verifying[0].token != "alice" {
 		t.Fatalf("answered %s before the token was verified (%v)", p.head, r.verifying)
 	}
-	r.verifying[0].answer.Verified(r.Verify("alice", r.loop.time()))
+	r.verifying[0].answer.Verified(r.Verify("alice", r.loop.Wall))
 	r.takeAnswers()
 	p.want(codec.FrameWelcome)
 	p.want(codec.FrameError) // the broken frame
@@ -232,7 +232,7 @@ func TestSlowTokens(t *testing.T) {
 
 	q := r.open()
 	q.receive(request("token=bad", protocol(codec.JSON)))
-	r.verifying[1].answer.Verified(r.Verify("bad", r.loop.time()))
+	r.verifying[1].answer.Verified(r.Verify("bad", r.loop.Wall))
 	r.takeAnswers()
 	if q.status() != 401 {
 		t.Errorf("bad token: %s", q.head)
@@ -242,14 +242,14 @@ func TestSlowTokens(t *testing.T) {
 	gone.receive(request("token=alice", protocol(codec.JSON)))
 	gone.s.Closed(r.loop)
 	delete(r.peers, gone.s.handle)
-	r.verifying[2].answer.Verified(r.Verify("alice", r.loop.time()))
+	r.verifying[2].answer.Verified(r.Verify("alice", r.loop.Wall))
 	r.takeAnswers()
 	if r.loop.Waiting() != 0 {
 		t.Errorf("%d credits are out", r.loop.Waiting())
 	}
 
 	p.frame(codec.ClientFrame{Type: codec.FrameRefresh, Token: []byte("bob")})
-	r.verifying[3].answer.Verified(r.Verify("bob", r.loop.time()))
+	r.verifying[3].answer.Verified(r.Verify("bob", r.loop.Wall))
 	r.takeAnswers()
 	if e := p.want(codec.FrameError).Error; e.Code != codec.CodeUnauthorized {
 		t.Errorf("refresh by another user: %+v", e)

@@ -9,20 +9,42 @@ import (
 
 func secondsOf(d time.Duration) uint32 { return uint32((d + time.Second - 1) / time.Second) }
 
-// Deadline returns when Expire wants to be called next, in Unix seconds. It may
+// Deadline returns when Expire wants to be called next, in seconds. It may
 // move later unseen, since Expire does nothing before its time; when a call makes it
 // earlier, the reactor notices by asking again after the call.
 func (s *Session) Deadline(l *Loop) uint32 {
 	if s.state != stateOpen {
 		return s.deadline
 	}
-	return min(s.expires, s.idleAt(l), s.heartbeatAt(l))
+	return min(s.expires, s.idleAt(l), s.heartbeatAt(l), s.stalledAt(), s.overdueAt())
+}
+
+const never = 1<<32 - 1
+
+// stalledAt returns when to give up a client that takes nothing.
+func (s *Session) stalledAt() uint32 {
+	if !s.Pending() {
+		return never
+	}
+	return s.tookAt + secondsOf(stallTimeout)
+}
+
+// overdueAt returns when to give up a client that does not finish a message.
+func (s *Session) overdueAt() uint32 {
+	if s.partAt == 0 {
+		return never
+	}
+	return s.partAt + secondsOf(messageTimeout)
 }
 
 // idleAt returns when to ping a silent client, or to give a pinged one up.
 func (s *Session) idleAt(l *Loop) uint32 {
 	if s.pingedAt != 0 {
-		return s.pingedAt + secondsOf(idleGrace)
+		at := s.pingedAt
+		if s.Pending() {
+			at = max(at, s.tookAt) // it reads, and has not come to the ping yet
+		}
+		return at + secondsOf(idleGrace)
 	}
 	return s.lastRead + s.spread(secondsOf(l.config.Idle))
 }
@@ -52,15 +74,22 @@ func (s *Session) Expire(l *Loop) bool {
 		s.closeFor(l, codec.CodeTokenExpired, "the token has expired")
 		return true
 	}
+	if now >= s.stalledAt() {
+		// A close frame would only wait behind the rest.
+		l.Counters.Stalled.Add(1)
+		return false
+	}
+	if now >= s.overdueAt() {
+		s.closeFor(l, codec.CodePolicy, "a message was not finished in time")
+		return true
+	}
 	if now >= s.idleAt(l) {
 		if s.pingedAt != 0 {
 			l.Counters.Idle.Add(1)
 			return false
 		}
 		s.pingedAt = now
-		if !s.Pending() {
-			s.push(l, raw(l, kindOther, func(dst []byte) []byte { return ws.AppendFrame(dst, ws.Ping, nil) }))
-		}
+		s.push(l, raw(l, kindOther, func(dst []byte) []byte { return ws.AppendFrame(dst, ws.Ping, nil) }))
 	}
 	if now >= s.heartbeatAt(l) {
 		s.heartbeat(l)

@@ -56,4 +56,7 @@ const (
 	// offsetPause is how long the consumer waits before it asks for offsets again
 	// that a broker could not tell yet.
 	offsetPause = 100 * time.Millisecond
+
+	// topicPause is how long Create waits before it asks again for what it made.
+	topicPause = 20 * time.Millisecond
 )

@@ -82,8 +82,9 @@ func (o *TopicOptions) settings() map[string]*string {
 	return m
 }
 
-// Create makes the messages topic of cfg. The error is ErrTopicExists if it is
-// there; Verify then tells whether it is as it should be.
+// Create makes the messages topic of cfg, and returns when the brokers tell of it.
+// The error is ErrTopicExists if it is there; Verify then tells whether it is as it
+// should be.
 func Create(ctx context.Context, cfg Config, o TopicOptions) error {
 	admin, err := newAdmin(&cfg)
 	if err != nil {
@@ -99,7 +100,26 @@ func Create(ctx context.Context, cfg Config, o TopicOptions) error {
 	case err != nil:
 		return fmt.Errorf("kafka: creating %s: %w", cfg.Topic(), err)
 	}
-	return nil
+	return awaitTopic(ctx, admin, cfg.Topic())
+}
+
+// awaitTopic waits until a topic that was just made is known. The controller answers
+// when it has decided, and a broker hears of that a moment later: whoever asked it
+// in between would be told that there is no such topic.
+func awaitTopic(ctx context.Context, admin *kadm.Client, topic string) error {
+	for {
+		topics, err := admin.ListTopics(ctx, topic)
+		if err == nil {
+			if err = topics[topic].Err; err == nil && topics.Has(topic) {
+				return nil
+			}
+		}
+		select {
+		case <-time.After(topicPause):
+		case <-ctx.Done():
+			return fmt.Errorf("kafka: %s was made, and is not known yet: %w", topic, errors.Join(ctx.Err(), err))
+		}
+	}
 }
 
 // newAdmin returns an administrative client, which the caller closes.

@@ -3,12 +3,16 @@ package kafka_test
 import (
 	"context"
 	"errors"
+	"net"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/godwit-im/godwit/backplane/kafka"
 	"github.com/godwit-im/godwit/backplane/kafkatest"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -89,6 +93,55 @@ func TestDefaultsAreSafe(t *testing.T) {
 	findings, err := kafka.Verify(ctx, cfg, true)
 	if err != nil || len(findings) != 1 || findings[0].Setting != "unclean.leader.election.enable" {
 		t.Errorf("findings %v and error %v, want only the setting that this broker does not know", findings, err)
+	}
+}
+
+// TestCreateWaits has a broker that hears of a new topic later than the controller has
+// answered. Whoever asks it after Create finds the topic.
+func TestCreateWaits(t *testing.T) {
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	cfg := kafka.DefaultConfig()
+	cfg.Brokers = cluster.ListenAddrs()
+	cfg.Partitions = 2
+	host, text, err := net.SplitHostPort(cfg.Brokers[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err := strconv.ParseInt(text, 10, 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const late = 3
+	var asked atomic.Int32 // for the topic
+	cluster.ControlKey(int16(kmsg.Metadata), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.KeepControl()
+		req := r.(*kmsg.MetadataRequest)
+		if len(req.Topics) != 1 || asked.Add(1) > late {
+			return nil, nil, false
+		}
+		resp := req.ResponseKind().(*kmsg.MetadataResponse)
+		broker := kmsg.NewMetadataResponseBroker()
+		broker.Host, broker.Port = host, int32(port)
+		resp.Brokers = append(resp.Brokers, broker)
+		topic := kmsg.NewMetadataResponseTopic()
+		topic.Topic, topic.ErrorCode = req.Topics[0].Topic, kerr.UnknownTopicOrPartition.Code
+		resp.Topics = append(resp.Topics, topic)
+		return resp, nil, true
+	})
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	o := kafka.DefaultTopicOptions()
+	o.Replicas, o.MinInsync = 1, 1
+	o.Settings = map[string]*string{"unclean.leader.election.enable": nil}
+	if err := kafka.Create(ctx, cfg, o); err != nil {
+		t.Fatal(err)
+	}
+	if got := asked.Load(); got <= late {
+		t.Errorf("Create asked for the topic %d times, and the broker did not know it before it was asked %d times", got, late+1)
 	}
 }
 

@@ -13,13 +13,13 @@ import (
 	"github.com/godwit-im/godwit/codec"
 )
 
-// pour sends messages numbered from 1, each in its own packet, with at most window
-// of them unanswered, until the connection ends or there were max. stored counts. It
-// returns how many were sent.
-func (d *device) pour(max, window int, stored *atomic.Int64, to ...string) int {
+// pour sends messages numbered from 1, each in a packet of its own that packet makes,
+// with at most window of them unanswered, until the connection ends or there were
+// max. stored counts. It returns how many were sent.
+func (d *device) pour(max, window int, stored *atomic.Int64, packet func(i int) []*codec.ClientFrame) int {
 	counted := 0
 	for i := 1; i <= max; i++ {
-		if d.write(encode(d.encoding, sendFrame(fmt.Sprint("m", i), fmt.Sprint(d.user, " ", i), to...))) != nil {
+		if d.write(encode(d.encoding, packet(i)...)) != nil {
 			return i
 		}
 		end := false
@@ -54,7 +54,11 @@ func TestDevKilled(t *testing.T) {
 	var wg sync.WaitGroup
 	sent := make([]int, senders)
 	for s, d := range from {
-		wg.Go(func() { sent[s] = d.pour(most, window, &stored, "bob") })
+		wg.Go(func() {
+			sent[s] = d.pour(most, window, &stored, func(i int) []*codec.ClientFrame {
+				return []*codec.ClientFrame{sendFrame(fmt.Sprint("m", i), fmt.Sprint(d.user, " ", i), "bob")}
+			})
+		})
 	}
 	eventually(t, "a third is stored", func() bool { return stored.Load() > senders*most/3 })
 	first.kill()

@@ -36,7 +36,7 @@ func TestSlowReader(t *testing.T) {
 func slowReader(t *testing.T, n *node, reason codec.GapReason, memory float64) {
 	const (
 		drops = 300 // at least so many, of 8 KB in each encoding, which would not fit into memory
-		burst = 4   // what a connection may have waiting whatever others do
+		burst = 8   // more than may wait for a connection while the node lacks room
 		owned = 20  // sends of a slow device itself
 	)
 	body := strings.Repeat("slow ", 1600)

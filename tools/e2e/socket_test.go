@@ -148,9 +148,13 @@ func (s *socket) handshake(key [16]byte) error {
 	}
 }
 
+// silence is how long a client waits for a word of the server: longer than any test
+// waits for something, so that only a test that hangs finds out.
+const silence = 4 * patience
+
 // read fills buf with what comes next.
 func (s *socket) read() (int, error) {
-	if err := s.conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
+	if err := s.conn.SetReadDeadline(time.Now().Add(silence)); err != nil {
 		return 0, err
 	}
 	return s.conn.Read(s.buf[:])

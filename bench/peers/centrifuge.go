@@ -35,9 +35,10 @@ const (
 //
 // As its documentation advises for many connections: a pool of write buffers, which
 // connections hold only while they write, and small read buffers. Its pings are off,
-// because the clients of the benchmarks do not answer them, and the queue of a
-// connection may hold all that a push lets wait, so that nobody is cut off. It joins
-// what is queued for a connection by itself: under backlog a text frame holds several
+// because the clients of the benchmarks do not answer them. So that nobody is cut off
+// who reads late, the queue of a connection may hold all that a push lets wait, and a
+// write may take as long as a push; by default it is 1 MB and a second. It joins what
+// is queued for a connection by itself: under backlog a text frame holds several
 // messages, a line each.
 type centrifugePeer struct {
 	node     *centrifuge.Node
@@ -75,6 +76,7 @@ func startCentrifuge(cfg config) (control.Peer, error) {
 		ReadBufferSize:     1024,
 		WriteBufferSize:    1024,
 		UseWriteBufferPool: true,
+		WriteTimeout:       stallTimeout,
 		PingPongConfig:     centrifuge.PingPongConfig{PingInterval: -1, PongTimeout: -1},
 	})
 	go func() { p.ended <- p.server.Serve(&countedListener{l, &p.flow}) }()

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log"
 	"net"
 	"os"
 	"sync"
@@ -15,7 +16,6 @@ import (
 
 	"github.com/gobwas/ws"
 	"github.com/panjf2000/gnet/v2"
-	"github.com/panjf2000/gnet/v2/pkg/logging"
 	"golang.org/x/sys/unix"
 
 	"github.com/godwit-im/godwit/bench/peers/control"
@@ -74,6 +74,15 @@ type (
 
 var isOpen = new(open)
 
+// gnetLogger logs what matters. gnet's own logger also tells that it starts.
+type gnetLogger struct{}
+
+func (gnetLogger) Debugf(string, ...any)             {}
+func (gnetLogger) Infof(string, ...any)              {}
+func (gnetLogger) Warnf(format string, args ...any)  { log.Printf("gnet: "+format, args...) }
+func (gnetLogger) Errorf(format string, args ...any) { log.Printf("gnet: "+format, args...) }
+func (gnetLogger) Fatalf(format string, args ...any) { log.Fatalf("gnet: "+format, args...) }
+
 func startGnetBare(cfg config) (control.Peer, error) { return newGnetBare(cfg) }
 
 func newGnetBare(cfg config) (*gnetBare, error) {
@@ -88,7 +97,7 @@ func newGnetBare(cfg config) (*gnetBare, error) {
 			gnet.WithReuseAddr(true),
 			gnet.WithNumEventLoop(cfg.loops),
 			gnet.WithReadBufferCap(64<<10),
-			gnet.WithLogLevel(logging.ErrorLevel),
+			gnet.WithLogger(gnetLogger{}),
 		)
 	}()
 	select {

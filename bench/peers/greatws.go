@@ -37,8 +37,7 @@ func startGreatws(cfg config) (control.Peer, error) {
 	loops := greatws.NewMultiEventLoopMust(
 		greatws.WithEventLoops(cfg.loops),
 		greatws.WithMaxEventNum(1000),
-		// It logs to the standard output, which is the driver's.
-		greatws.WithLogLevel(slog.LevelError+1),
+		greatws.WithLogLevel(slog.LevelError),
 	)
 	loops.Start()
 	p.upgrader = greatws.NewUpgrade(

@@ -6,7 +6,7 @@ import "math/bits"
 // by one; above, each power of two has 2^subBits/2 classes, so that a duration is
 // known to within 1/256 of itself. One goroutine owns it.
 type histogram struct {
-	counts [(64 - subBits) * half]int64
+	counts [(65 - subBits) * half]int64 // durations have 63 bits
 	total  int64
 }
 

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/godwit-im/godwit/bench/peers/control"
 )
 
@@ -33,10 +35,27 @@ var peers = map[string]func(config) (control.Peer, error){
 }
 
 func main() {
-	if err := run(os.Args[1:], os.Stdin, os.Stdout); err != nil {
+	out, err := ownOutput()
+	if err == nil {
+		err = run(os.Args[1:], os.Stdin, out)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "peers:", err)
 		os.Exit(1)
 	}
+}
+
+// ownOutput returns the standard output, and lets everyone else's writes to it go to
+// the standard error: some libraries log there, and the driver reads answers.
+func ownOutput() (*os.File, error) {
+	fd, err := unix.FcntlInt(1, unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	if err := unix.Dup3(2, 1, 0); err != nil {
+		return nil, os.NewSyscallError("dup3", err)
+	}
+	return os.NewFile(uintptr(fd), "answers"), nil
 }
 
 func run(args []string, in io.Reader, out io.Writer) (err error) {

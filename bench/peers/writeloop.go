@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"sync"
+	"time"
 	"unsafe"
 
 	"github.com/gobwas/ws"
@@ -122,30 +124,19 @@ func (w *writeLoop) Push(ctx context.Context, p control.Push) (int64, error) {
 	}
 	frames := int64(len(sockets) * p.Count)
 	bytesOf := writes(p)
-	var total int64 // bytes
-	for len(sockets) > 0 {
+	for last := time.Now(); len(sockets) > 0; {
 		written, err := sweep(sockets, bytesOf)
-		if err != nil {
+		if err = errors.Join(err, ctx.Err()); err != nil {
 			return 0, err
 		}
-		total += written
-		left := sockets[:0]
-		for _, s := range sockets {
-			if s.write < p.Writes() {
-				left = append(left, s)
-			}
-		}
-		sockets = left
-		// A pass in which no socket took anything: let the clients read.
-		for written == 0 && len(sockets) > 0 {
-			err := await(ctx, func() (bool, int64) {
-				written, err = sweep(sockets, bytesOf)
-				total += written
-				return written > 0 || err != nil, total
-			})
-			if err != nil {
-				return 0, err
-			}
+		sockets = slices.DeleteFunc(sockets, func(s socket) bool { return s.write == p.Writes() })
+		switch {
+		case written > 0:
+			last = time.Now()
+		case time.Since(last) > stallTimeout:
+			return 0, errStalled
+		default:
+			time.Sleep(waitStep) // no socket took anything: let the clients read
 		}
 	}
 	return frames, nil

@@ -213,6 +213,7 @@ func (l *loop) read(c *conn) {
 		l.now = l.g.now()
 		c.heard = seconds(l.now)
 		l.counters.bytes.Add(int64(n))
+		l.counters.reads.Add(1)
 		l.take(c, l.in[:n])
 		// A short read has emptied the socket (epoll(7)), and more input is an event.
 		if n < len(l.in) || c.state == stateClosed {

@@ -12,11 +12,11 @@ import (
 // counters count what happened on one loop since it began. The loop writes them, and
 // anyone may read them.
 type counters struct {
-	connecting, open, flying                     atomic.Int64 // gauges
-	opened, failed, closed                       atomic.Int64
-	sent, stored, rejected, unknown, unsent      atomic.Int64
-	deliveries, frames, bytes, heartbeats, pings atomic.Int64
-	missing, repeated, gapped, bad, stale        atomic.Int64
+	connecting, open, flying                            atomic.Int64 // gauges
+	opened, failed, closed                              atomic.Int64
+	sent, stored, rejected, unknown, unsent             atomic.Int64
+	deliveries, frames, bytes, reads, heartbeats, pings atomic.Int64
+	missing, repeated, gapped, bad, stale               atomic.Int64
 
 	mu struct {
 		sync.Mutex
@@ -53,10 +53,12 @@ type Stats struct {
 	Unknown  int64 `json:"unknown"`
 	Unsent   int64 `json:"unsent"`
 
-	// What came: messages of a run, all WebSocket messages, all bytes.
+	// What came: messages of a run, all WebSocket messages, all bytes, and in how many
+	// reads of a socket.
 	Deliveries int64 `json:"deliveries"`
 	Frames     int64 `json:"frames"`
 	Bytes      int64 `json:"bytes"`
+	Reads      int64 `json:"reads"`
 	Heartbeats int64 `json:"heartbeats"`
 	Pings      int64 `json:"pings"` // sent
 
@@ -89,6 +91,7 @@ func (s *Stats) add(c *counters) {
 	s.Deliveries += c.deliveries.Load()
 	s.Frames += c.frames.Load()
 	s.Bytes += c.bytes.Load()
+	s.Reads += c.reads.Load()
 	s.Heartbeats += c.heartbeats.Load()
 	s.Pings += c.pings.Load()
 	s.Missing += c.missing.Load()
@@ -120,6 +123,7 @@ func (s Stats) Minus(before Stats) Stats {
 	d.Deliveries -= before.Deliveries
 	d.Frames -= before.Frames
 	d.Bytes -= before.Bytes
+	d.Reads -= before.Reads
 	d.Heartbeats -= before.Heartbeats
 	d.Pings -= before.Pings
 	d.Missing -= before.Missing

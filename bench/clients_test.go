@@ -1,0 +1,106 @@
+package bench
+
+import (
+	"encoding/json"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/godwit-im/godwit/bench/load"
+)
+
+// clients are the connections of a load process.
+type clients struct {
+	*process
+	*load.Remote
+}
+
+// newClients starts a load process for a configuration.
+func newClients(tb testing.TB, c load.Config) *clients {
+	tb.Helper()
+	program, err := os.Executable()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	p := launch(tb, []string{loadVariable + "=1"}, program)
+	l := &clients{p, load.NewRemote(p.stdin, p.stdout)}
+	if err := l.Start(c); err != nil {
+		tb.Fatal(err)
+	}
+	return l
+}
+
+// clientsOf starts a load process for users of a node, each with a connection.
+func clientsOf(tb testing.TB, s *server, n int) *clients {
+	tb.Helper()
+	return newClients(tb, load.Config{
+		Addr: s.addr, Protocol: load.Proto, Connections: n, Key: s.key, Partitions: s.log.Partitions,
+	})
+}
+
+// open opens n connections, all of which must be welcomed.
+func (c *clients) open(tb testing.TB, n int) load.Result {
+	tb.Helper()
+	r, err := c.Connect(n, 0, patience)
+	if err != nil || r.Stats.Opened != int64(n) || r.Stats.Failed != 0 {
+		tb.Fatalf("of %d connections %d were opened: %v %v", n, r.Stats.Opened, r.Stats.Events, err)
+	}
+	return r
+}
+
+// run runs traffic, of which every message must arrive at every connection it is for
+// exactly once.
+func (c *clients) run(tb testing.TB, t load.Traffic) load.Result {
+	tb.Helper()
+	r := c.runLossy(tb, t)
+	if r.Check.Unchecked != 0 {
+		tb.Fatalf("%d connections could not be checked", r.Check.Unchecked)
+	}
+	return r
+}
+
+// runLossy is run where some connections do not read: those are not checked.
+func (c *clients) runLossy(tb testing.TB, t load.Traffic) load.Result {
+	tb.Helper()
+	r, err := c.Run(t)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if !r.Stats.Flawless() || !r.Check.Exact() || r.Stats.Stored == 0 {
+		text, _ := json.Marshal(r)
+		tb.Fatalf("messages were lost, doubled or not stored: %s", text)
+	}
+	return r
+}
+
+// usage returns what the load process has taken.
+func (c *clients) usage(tb testing.TB) load.Usage {
+	tb.Helper()
+	u, err := c.Usage()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return u
+}
+
+// frames waits until n more frames came than before.
+func (c *clients) frames(tb testing.TB, before load.Stats, n int64) load.Stats {
+	tb.Helper()
+	var s load.Stats
+	eventually(tb, "every frame has arrived", func() bool {
+		var err error
+		if s, err = c.Stats(); err != nil {
+			tb.Fatal(err)
+		}
+		return s.Frames-before.Frames >= n
+	})
+	if s.Frames-before.Frames != n || s.Closed != before.Closed {
+		tb.Fatalf("%d frames came, want %d; %d connections ended", s.Frames-before.Frames, n, s.Closed-before.Closed)
+	}
+	return s
+}
+
+// perOp returns CPU time in microseconds for each of n.
+func perOp(d time.Duration, n int64) float64 {
+	return float64(d) / float64(time.Microsecond) / float64(n)
+}

@@ -1,0 +1,26 @@
+// Package bench measures godwit against floors: what no server can leave out.
+//
+// It has tests only. A benchmark starts the real binary as a child process, drives
+// it from load processes (this test binary, run again, with package load in it),
+// reads the server's CPU time and memory from /proc, and fails if one message was
+// lost or doubled. Real Kafka is used wherever messages move; it is a process of
+// its own, so the server's CPU time excludes it.
+//
+//	go test ./bench -run '^$' -bench .               # everything; make bench
+//	go test ./bench -run '^$' -bench . -quick        # everything once, small; make bench-quick
+//	go test ./bench -run '^$' -bench Million -conns 1000000 -timeout 3h   # make bench-million
+//	go test ./bench -run '^$' -bench Fanout -count 5 # one of them, with its spread
+//
+// A run ends with a table of all metrics, their spread and their goals (package
+// report). A benchmark measures once for each -count; within it, floor and godwit
+// take turns (-rounds) and medians are reported, so that both see the same machine.
+// Compare ratios (x-...) and CPU time; wall time depends on what else runs. Other
+// flags: -json FILE writes all values, -progress tells how a long benchmark goes.
+//
+// The floors and peers are in bench/peers, a module of its own. Real Kafka is the one
+// that GODWIT_KAFKA_BROKERS names, or one that tools/kafka/kafka.sh starts for each
+// benchmark.
+//
+// It is not for checking that a change is no slower: nothing here fails because of
+// a time. Benchmarks of single functions stand beside the code.
+package bench

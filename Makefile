@@ -13,7 +13,7 @@ TEST_FLAGS ?= -race -shuffle=on -timeout 15m
 
 GO_FILES = find . -name '*.go' -not -path './.cache/*' -not -path '*/node_modules/*'
 
-.PHONY: help build run test prepare test-flags lint generate fuzz kafka kafka-stop clean
+.PHONY: help build run test prepare test-flags lint generate fuzz kafka kafka-stop bench-peers clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,12 @@ kafka: ## start Apache Kafka on port 9092
 
 kafka-stop: ## stop it
 	@bash tools/kafka/kafka.sh stop
+
+# A module of its own: what godwit is compared with is not what it depends on.
+bench-peers: ## build and test the servers that benchmarks compare with
+	staticcheck=$$($(GO) tool -n staticcheck); cd bench/peers; \
+	$(GO) build -trimpath -o bin/peers .; $(GO) vet ./...; "$$staticcheck" ./...; \
+	$(GO) test $(TEST_FLAGS) ./...
 
 clean: ## delete what was built and fetched; not godwit-data
 	rm -rf bin

@@ -31,8 +31,10 @@
 // frame to everyone. A push to several frames a write bypasses those that have no
 // call for it, and uses their connection directly.
 //
-// Two things to know before comparing:
+// Three things to know before comparing:
 //
+//   - All of them are in one program, and the packages of all begin to work in every
+//     process. Compare what connections add, not what a process has to begin with.
 //   - centrifuge is the library that Centrifugo is made of, version 0.38.0. The
 //     server itself, Centrifugo 6.9.1 with its Kafka consumer, does not build from
 //     the public module proxy: it needs the unreleased version

@@ -20,7 +20,8 @@ import (
 // request a connection would keep; no compression and no check of UTF-8, which
 // binary frames do not have; no parallel handling of one connection's messages.
 // Recovery of panics is left out. Pushes go through a Broadcaster, as its README
-// shows: the frame is made once, and each connection's queue writes it.
+// shows: the frame is made once, for the whole push, and each connection's queue
+// writes it.
 type gwsPeer struct {
 	gws.BuiltinEventHandler
 	listener net.Listener

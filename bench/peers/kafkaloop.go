@@ -141,17 +141,19 @@ func (r *kafkaRun) consume(ctx context.Context) {
 			return
 		}
 		now := int64(time.Since(r.began))
-		var arrived int64
+		var arrived, seen int64
 		fetches.EachPartition(func(f kgo.FetchTopicPartition) {
 			if f.Err != nil {
 				r.fail(fmt.Errorf("consuming partition %d: %w", f.Partition, f.Err))
 			}
+			seen += int64(len(f.Records))
 			for _, record := range f.Records {
 				if r.arrive(record, now) {
 					arrived++
 				}
 			}
 		})
+		r.seenCount.Add(seen)
 		r.arrivedCount.Add(arrived)
 		r.progress()
 	}

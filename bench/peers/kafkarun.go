@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"sync"
@@ -45,6 +46,7 @@ type kafkaRun struct {
 	// Atomic.
 	ackedCount   atomic.Int64
 	arrivedCount atomic.Int64
+	seenCount    atomic.Int64 // records, of whichever user
 	wakeAt       atomic.Int64 // ring the bell when so many messages are through
 	failed       atomic.Pointer[error]
 }
@@ -148,7 +150,13 @@ func (r *kafkaRun) phase(ctx context.Context, length time.Duration) (control.Kaf
 	if err == nil {
 		err = r.await(ctx, r.sent)
 	}
-	if err != nil {
+	if err == nil {
+		err = await(ctx, func() (bool, int64) { // the senders' copies come by themselves
+			seen := r.seenCount.Load()
+			return seen >= r.records() || r.err() != nil, seen
+		})
+	}
+	if err = errors.Join(err, r.err()); err != nil {
 		return result, err
 	}
 	took := time.Since(start)

@@ -210,11 +210,16 @@ func (p *process) dialAll(n int) []*client {
 // next reads a frame. It must be whole and not masked, and it may not be the first
 // of several.
 func (c *client) next() ([]byte, ws.OpCode, error) {
-	f, err := ws.ReadFrame(c.in)
-	if err == nil && (!f.Header.Fin || f.Header.Masked || f.Header.OpCode == ws.OpContinuation) {
-		err = fmt.Errorf("a frame with the header %+v", f.Header)
+	h, err := ws.ReadHeader(c.in)
+	if err != nil {
+		return nil, 0, err
 	}
-	return f.Payload, f.Header.OpCode, err
+	if !h.Fin || h.Masked || h.OpCode == ws.OpContinuation || h.Length > 1<<20 {
+		return nil, 0, fmt.Errorf("a frame with the header %+v", h)
+	}
+	payload := make([]byte, h.Length)
+	_, err = io.ReadFull(c.in, payload)
+	return payload, h.OpCode, err
 }
 
 // want reads a frame, which must be this one.

@@ -7,10 +7,6 @@ import (
 	"time"
 )
 
-// startDelay is how far ahead a run is scheduled, so that all loops are there when it
-// begins.
-const startDelay = 2 * time.Millisecond
-
 // Run sends what t says, waits for the answers, then for what is still to be delivered,
 // and checks that every connection got each message once. When ctx ends the sending
 // ends early; the waiting is the same.
@@ -27,14 +23,16 @@ func (g *Generator) Run(ctx context.Context, t Traffic) (Result, error) {
 	}
 	b := newBook(&g.config, fanout)
 	before := g.Stats()
-	start := g.now() + int64(startDelay)
 	var running sync.WaitGroup
 	running.Add(len(g.loops))
-	for _, l := range g.loops {
-		job := g.job(l, &t, b, start)
+	// All loops know the run before one of them sends: what they get of it is counted.
+	g.each(func(l *loop) {
+		job := g.job(l, &t, b)
 		job.finished = running.Done
-		l.do(func() { l.begin(job) })
-	}
+		l.begin(job)
+	})
+	start := g.now()
+	g.each(func(l *loop) { l.traffic.release(start) })
 	if g.wait(ctx, &running) != nil {
 		g.each(func(l *loop) { l.traffic.stop(g.now()) })
 		running.Wait()
@@ -51,17 +49,17 @@ func (g *Generator) Run(ctx context.Context, t Traffic) (Result, error) {
 	return r, nil
 }
 
-// job returns a loop's part of a run.
-func (g *Generator) job(l *loop, t *Traffic, b *book, start int64) *trafficJob {
+// job returns a loop's part of a run, which waits for its release.
+func (g *Generator) job(l *loop, t *Traffic, b *book) *trafficJob {
 	loops := len(g.loops)
 	j := &trafficJob{
-		run: g.seed + g.run, spec: t, book: b, start: start, first: start,
+		run: g.seed + g.run, spec: t, book: b, held: true,
 		limit: 1<<63 - 1, deadline: never, flights: make(map[uint64]flight), cursor: -1,
 	}
 	if t.Rate > 0 {
 		// The loops take turns.
 		j.interval = float64(time.Second) * float64(loops) / t.Rate
-		j.first += int64(j.interval * float64(l.index) / float64(loops))
+		j.first = int64(j.interval * float64(l.index) / float64(loops))
 	} else {
 		j.window = max(g.share(t.InFlight, l.index), 1)
 	}
@@ -69,7 +67,7 @@ func (g *Generator) job(l *loop, t *Traffic, b *book, start int64) *trafficJob {
 		j.limit = t.Count/int64(loops) + int64(btoi(int64(l.index) < t.Count%int64(loops)))
 	}
 	if t.Duration > 0 {
-		j.deadline = start + int64(t.Duration)
+		j.deadline = int64(t.Duration)
 	}
 	for group, members := range b.members {
 		if int(members[0])%loops == l.index {
@@ -77,6 +75,15 @@ func (g *Generator) job(l *loop, t *Traffic, b *book, start int64) *trafficJob {
 		}
 	}
 	return j
+}
+
+// release lets a run begin at start.
+func (t *trafficJob) release(start int64) {
+	t.held = false
+	t.first += start
+	if t.deadline != never {
+		t.deadline += start
+	}
 }
 
 // begin makes a run the one at hand.

@@ -81,16 +81,16 @@ type trafficJob struct {
 	run      uint32
 	spec     *Traffic
 	book     *book
-	start    int64   // of the run
-	first    int64   // when the loop's first message is due
+	first    int64   // when the loop's first message is due, from the start until release
 	interval float64 // nanoseconds between two of the loop's, 0 to saturate
 	window   int
 	limit    int64 // messages of this loop
-	deadline int64 // of sending
+	deadline int64 // of sending, from the start until release
 	groups   []uint32
 	finished func()
 
 	// Owned by the loop.
+	held     bool  // not yet released
 	begun    int64 // messages that were due
 	number   uint32
 	cursor   int // the slot, or place in groups, that sent last
@@ -109,7 +109,7 @@ type flight struct {
 
 // step sends what is due and returns when it wants to be called again.
 func (t *trafficJob) step(l *loop) int64 {
-	if t.complete {
+	if t.complete || t.held {
 		return never
 	}
 	if t.ending == 0 {

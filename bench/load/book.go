@@ -15,6 +15,7 @@ type book struct {
 	groups  []account  // of the shape Group, else nil
 	groupOf []int32    // by user, -1 for none
 	members [][]uint32 // by group
+	home    []int32    // by group, its partition
 }
 
 // account has the messages to one user, or to all of a group.
@@ -43,7 +44,7 @@ func newBook(c *Config, fanout int) *book {
 		partitions[p] = append(partitions[p], user)
 		b.groupOf[user] = -1
 	}
-	for _, users := range partitions {
+	for p, users := range partitions {
 		if len(users) < 2 {
 			continue // alone in its partition: nobody to send to
 		}
@@ -59,6 +60,7 @@ func newBook(c *Config, fanout int) *book {
 				b.groupOf[user] = int32(len(b.members))
 			}
 			b.members = append(b.members, members)
+			b.home = append(b.home, int32(p))
 		}
 	}
 	b.groups = make([]account, len(b.members))
@@ -72,7 +74,9 @@ func (b *book) enter(g *Generator, s stamp, target uint32, group bool) {
 		b.groups[target].add(s.hash())
 		return
 	}
-	b.users[target].add(s.hash())
+	if int(target) < len(b.users) {
+		b.users[target].add(s.hash())
+	}
 	if own := g.user(s.sender); own != target {
 		b.users[own].add(s.hash())
 	}

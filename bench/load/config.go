@@ -38,6 +38,10 @@ type Config struct {
 	Prefix string `json:"prefix,omitempty"`
 	// Key is the HS256 secret that tokens are signed with; not needed when Plain.
 	Key []byte `json:"key,omitempty"`
+	// Feed is the host:port of another node of the same log, where messages of the shape
+	// Group then come from: see Generator.OpenFeed. The node at Addr has nothing but the
+	// deliveries to do.
+	Feed string `json:"feed,omitempty"`
 	// Partitions is the number of partitions of the node's log, needed for runs with
 	// the shape Group.
 	Partitions int32 `json:"partitions,omitempty"`
@@ -77,6 +81,7 @@ func (c *Config) complete() error {
 	check(c.Protocol != Plain || c.Users == c.Connections, "Users is %d: without godwit's protocol every connection is a user", c.Users)
 	check(c.Protocol == Plain || len(c.Key) >= 32, "Key has %d bytes: HS256 needs 32 or more", len(c.Key))
 	check(c.Partitions >= 0 && c.Partitions <= backplane.MaxPartitions, "Partitions is %d: it must be at most %d", c.Partitions, backplane.MaxPartitions)
+	check(c.Feed == "" || c.Protocol != Plain && c.Partitions > 0, "Feed needs godwit's protocol and Partitions")
 	check(c.Heartbeat >= 0, "Heartbeat is %v: it must not be negative", c.Heartbeat)
 	if c.Path == "" {
 		c.Path = "/"
@@ -118,14 +123,14 @@ func (c *Config) encoding() codec.Encoding {
 	return codec.Proto
 }
 
-// resolve returns the server's address.
-func (c *Config) resolve() (*net.TCPAddr, error) {
-	a, err := net.ResolveTCPAddr("tcp", c.Addr)
+// resolve returns the address that a setting names.
+func resolve(setting, text string) (*net.TCPAddr, error) {
+	a, err := net.ResolveTCPAddr("tcp", text)
 	if err != nil {
-		return nil, fmt.Errorf("load: Addr: %w", err)
+		return nil, fmt.Errorf("load: %s: %w", setting, err)
 	}
 	if a.IP == nil || a.Port == 0 {
-		return nil, fmt.Errorf("load: Addr is %q: it must be host:port", c.Addr)
+		return nil, fmt.Errorf("load: %s is %q: it must be host:port", setting, text)
 	}
 	return a, nil
 }

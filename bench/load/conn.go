@@ -71,8 +71,38 @@ func (s *slots) each(f func(c *conn)) {
 	}
 }
 
+// feeder is the bit of a slot that is one of the loop's feeders, and of the numbers of
+// such connections.
+const feeder = 1 << 30
+
+// conn returns the connection in a slot.
+func (l *loop) conn(slot int32) *conn {
+	if slot&feeder != 0 {
+		return l.feeders.at(int(slot &^ feeder))
+	}
+	return l.slots.at(int(slot))
+}
+
+// each calls f for all connections, feeders too.
+func (l *loop) each(f func(c *conn)) {
+	l.slots.each(f)
+	l.feeders.each(f)
+}
+
+func (c *conn) isFeeder() bool { return c.slot&feeder != 0 }
+
 // id returns the number of a connection among those of all loops.
-func (l *loop) id(c *conn) uint32 { return uint32(int(c.slot)*len(l.g.loops) + l.index) }
+func (l *loop) id(c *conn) uint32 {
+	return uint32(c.slot)&feeder | uint32(int(c.slot&^feeder)*len(l.g.loops)+l.index)
+}
+
+// name appends the name of a connection's user.
+func (l *loop) name(dst []byte, c *conn) []byte {
+	if c.isFeeder() {
+		return append(dst, l.feederNames[c.slot&^feeder]...)
+	}
+	return l.g.config.appendUser(dst, l.g.user(l.id(c)))
+}
 
 // user returns the number of the user of a connection.
 func (g *Generator) user(id uint32) uint32 { return id % uint32(g.config.Users) }
@@ -82,7 +112,7 @@ func (l *loop) dial(c *conn) {
 	c.attempt++
 	c.sum, c.count, c.seq, c.flying, c.partial = uint64(l.now), 0, 0, 0, l.traffic != nil
 	c.heard = seconds(l.now)
-	fd, err := l.socket(l.id(c))
+	fd, err := l.socket(c)
 	if err != nil {
 		l.failed(c, err)
 		return
@@ -97,11 +127,15 @@ func (l *loop) dial(c *conn) {
 	}
 }
 
-// socket returns a socket that is connecting, for connection id. Connections to a
-// loopback address come from many of those, since one has too few ports.
-func (l *loop) socket(id uint32) (fd int, err error) {
+// socket returns a socket that is connecting. Connections to a loopback address come
+// from many of those, since one has too few ports.
+func (l *loop) socket(c *conn) (fd int, err error) {
+	server, to := l.g.server.IP, l.server
+	if c.isFeeder() {
+		server, to = l.g.feed.IP, l.feed
+	}
 	family := unix.AF_INET
-	if l.g.v6 {
+	if server.To4() == nil {
 		family = unix.AF_INET6
 	}
 	fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
@@ -120,9 +154,9 @@ func (l *loop) socket(id uint32) (fd int, err error) {
 	if err = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}); err != nil {
 		return 0, err
 	}
-	if l.g.loopback {
+	if family == unix.AF_INET && server.IsLoopback() {
 		source := &unix.SockaddrInet4{}
-		binary.BigEndian.PutUint32(source.Addr[:], 127<<24+1+id/perSource)
+		binary.BigEndian.PutUint32(source.Addr[:], 127<<24+1+l.id(c)/perSource)
 		if err = unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1); err != nil {
 			return 0, err
 		}
@@ -130,7 +164,7 @@ func (l *loop) socket(id uint32) (fd int, err error) {
 			return 0, err
 		}
 	}
-	if err = unix.Connect(fd, l.server); err != nil && !errors.Is(err, unix.EINPROGRESS) {
+	if err = unix.Connect(fd, to); err != nil && !errors.Is(err, unix.EINPROGRESS) {
 		return 0, err
 	}
 	return fd, nil

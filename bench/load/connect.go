@@ -1,5 +1,11 @@
 package load
 
+import (
+	"fmt"
+
+	"github.com/godwit-im/godwit/backplane"
+)
+
 // connectJob opens connections of one loop.
 type connectJob struct {
 	slots    []int32 // to be opened again, in place of new ones
@@ -24,7 +30,7 @@ func (j *connectJob) step(l *loop) int64 {
 		}
 		var c *conn
 		if j.slots != nil {
-			c = l.slots.at(int(j.slots[j.begun]))
+			c = l.conn(j.slots[j.begun])
 		} else {
 			c = l.slots.take()
 		}
@@ -44,6 +50,27 @@ func (j *connectJob) done(l *loop) {
 		l.connect = nil
 		j.finished()
 	}
+}
+
+// makeFeed makes the slots of the feeders, one for each partition, and finds each a user
+// who lives there.
+func (l *loop) makeFeed() []int32 {
+	n := l.g.config.Partitions
+	slots := make([]int32, n)
+	l.feederNames = make([][]byte, n)
+	for p := range n {
+		c := l.feeders.take()
+		c.slot |= feeder
+		slots[p] = c.slot
+		for i := 0; ; i++ {
+			name := fmt.Appendf(nil, "%sfeed-%d-%d", l.g.config.Prefix, l.index, i)
+			if backplane.PartitionOf(name, n) == backplane.Partition(p) {
+				l.feederNames[p] = name
+				break
+			}
+		}
+	}
+	return slots
 }
 
 // drop closes up to n open connections, spread evenly, and returns their slots.

@@ -18,8 +18,7 @@ import (
 // A load process is driven over two pipes: it reads requests and writes replies, a line
 // of JSON each. Serve is its end, Remote that of whoever started it.
 
-// request is a line to a load process. The command is the name of a method of Generator
-// in lower case, or start, usage or quit.
+// request is a line to a load process.
 type request struct {
 	Command string        `json:"cmd"`
 	Config  *Config       `json:"config,omitempty"`
@@ -102,6 +101,8 @@ func (q *request) serve(at **Generator) (a reply, err error) {
 		return a, err
 	case "connect":
 		r, err = g.Connect(ctx, q.N, q.Rate)
+	case "feed":
+		r, err = g.OpenFeed(ctx)
 	case "churn":
 		r, err = g.Churn(ctx, q.N, q.Rate)
 	case "storm":
@@ -200,6 +201,11 @@ func (r *Remote) Start(c Config) error {
 // Connect is Generator.Connect.
 func (r *Remote) Connect(n int, rate float64, timeout time.Duration) (Result, error) {
 	return r.result(request{Command: "connect", N: n, Rate: rate, Timeout: timeout})
+}
+
+// OpenFeed is Generator.OpenFeed.
+func (r *Remote) OpenFeed(timeout time.Duration) (Result, error) {
+	return r.result(request{Command: "feed", Timeout: timeout})
 }
 
 // Churn is Generator.Churn.

@@ -15,7 +15,7 @@ func (l *loop) serverFrame(c *conn, payload []byte) {
 	}
 	switch f.Type {
 	case codec.FrameWelcome:
-		l.names = l.g.config.appendUser(l.names[:0], l.g.user(l.id(c)))
+		l.names = l.name(l.names[:0], c)
 		if c.state != stateUpgraded || f.Welcome.User != string(l.names) {
 			l.counters.bad.Add(1)
 			l.counters.count("welcome of another user")
@@ -54,6 +54,9 @@ func (l *loop) sequence(c *conn, seq uint64) {
 func (l *loop) deliver(c *conn, d *codec.Deliver) {
 	l.sequence(c, d.Seq)
 	c.seq = uint32(d.Seq)
+	if c.isFeeder() {
+		return // its own message
+	}
 	s, ok := parseStamp(d.Message.ID)
 	t := l.traffic
 	if !ok || t == nil || s.run != t.run {

@@ -25,8 +25,7 @@ type Generator struct {
 	protocols []string
 	limits    ws.Limits
 	server    *net.TCPAddr
-	v6        bool
-	loopback  bool // the server is in 127.0.0.0/8
+	feed      *net.TCPAddr
 	seed      uint32
 	epoch     time.Time // of the clock
 	base      int64     // the system's monotonic clock at the epoch
@@ -45,16 +44,21 @@ func New(c Config) (*Generator, error) {
 	if err := c.complete(); err != nil {
 		return nil, err
 	}
-	addr, err := c.resolve()
+	addr, err := resolve("Addr", c.Addr)
 	if err != nil {
 		return nil, err
+	}
+	feed := addr
+	if c.Feed != "" {
+		if feed, err = resolve("Feed", c.Feed); err != nil {
+			return nil, err
+		}
 	}
 	g := &Generator{
 		config: c, encoding: c.encoding(), op: ws.Binary,
 		limits: ws.Limits{MessageBytes: messageBytes, Fragments: 64, Client: true},
 		seed:   rand.Uint32(),
-		server: addr, v6: addr.IP.To4() == nil,
-		loopback: addr.IP.To4() != nil && addr.IP.IsLoopback(),
+		server: addr, feed: feed,
 	}
 	if c.Protocol != Plain {
 		g.protocols = []string{g.encoding.Subprotocol()}
@@ -161,6 +165,19 @@ func (g *Generator) Connect(ctx context.Context, n int, rate float64) (Result, e
 	}, rate)
 }
 
+// OpenFeed opens the connections to Config.Feed: for each loop and partition one, of a
+// user who lives there, so that each message is still one record. They are nobody's
+// recipients. It is called once.
+func (g *Generator) OpenFeed(ctx context.Context) (Result, error) {
+	if g.config.Feed == "" {
+		return Result{}, errors.New("load: Config.Feed is empty")
+	}
+	return g.connect(ctx, func(l *loop) *connectJob {
+		slots := l.makeFeed()
+		return &connectJob{slots: slots, count: len(slots)}
+	}, 0)
+}
+
 // Churn opens n connections like Connect, and closes each as soon as it is welcomed. It
 // is for a generator that has no connections; they may be opened again with Reopen.
 func (g *Generator) Churn(ctx context.Context, n int, rate float64) (Result, error) {
@@ -246,7 +263,7 @@ func (l *loop) giveUp() {
 		return // that was the last
 	}
 	l.connect = nil
-	l.slots.each(func(c *conn) {
+	l.each(func(c *conn) {
 		if c.state != stateClosed && c.state != stateOpen {
 			l.fail(c, errGivenUp)
 		}

@@ -22,18 +22,20 @@ func (l *loop) key(c *conn) (key [16]byte) {
 // connected. It reports whether the connection is still there.
 func (l *loop) request(c *conn) bool {
 	g := l.g
-	id := l.id(c)
-	target := g.config.Path
+	target, host := g.config.Path, g.config.Addr
+	if c.isFeeder() {
+		host = g.config.Feed
+	}
 	var header [][2]string
 	if g.config.Protocol != Plain {
-		l.names = g.config.appendUser(l.names[:0], g.user(id))
+		l.names = l.name(l.names[:0], c)
 		l.body = l.signer.append(append(l.body[:0], "Bearer "...), l.names)
 		header = [][2]string{{"Authorization", string(l.body)}}
 		if g.config.Users < g.config.Connections {
-			target += "?device=" + strconv.Itoa(int(id)/g.config.Users)
+			target += "?device=" + strconv.Itoa(int(l.id(c))/g.config.Users)
 		}
 	}
-	l.out = ws.AppendRequest(l.out[:0], g.config.Addr, target, l.key(c), g.protocols, header...)
+	l.out = ws.AppendRequest(l.out[:0], host, target, l.key(c), g.protocols, header...)
 	c.state = stateRequested
 	// It is below a kilobyte, and the socket's buffer is empty: it is taken whole.
 	return l.write(c, l.out)

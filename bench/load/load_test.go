@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/godwit-im/godwit/backplane/kafka"
 	"github.com/godwit-im/godwit/backplane/kafkatest"
 	"github.com/godwit-im/godwit/server"
 	"github.com/godwit-im/godwit/server/auth"
@@ -33,7 +34,12 @@ var secret = bytes.Repeat([]byte("k"), 32)
 // node starts a node with an embedded broker and returns its address.
 func node(t *testing.T, change ...func(*config.Config)) string {
 	t.Helper()
-	kc := kafkatest.Embedded(t, partitions)
+	return nodeOn(t, kafkatest.Embedded(t, partitions), change...)
+}
+
+// nodeOn starts a node on a log.
+func nodeOn(t *testing.T, kc kafka.Config, change ...func(*config.Config)) string {
+	t.Helper()
 	c := config.Default()
 	c.Listen, c.Admin = "127.0.0.1:0", "127.0.0.1:0"
 	c.Kafka.Brokers, c.Kafka.Namespace, c.Kafka.Partitions = kc.Brokers, kc.Namespace, partitions
@@ -295,5 +301,36 @@ func TestHTTPServer(t *testing.T) {
 	r, err := g.Connect(within(t), 2, 0)
 	if err != nil || r.Stats.Failed != 2 || r.Stats.Events["connect: ws: the server answered 404 Not Found"] != 2 {
 		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// TestAbsent: a message to somebody who is not there comes back to its sender only.
+func TestAbsent(t *testing.T) {
+	g := start(t, Config{Addr: node(t), Protocol: Proto, Connections: 10, Key: secret})
+	ctx := within(t)
+	if _, err := g.Connect(ctx, 10, 0); err != nil {
+		t.Fatal(err)
+	}
+	r, err := g.Run(ctx, Traffic{Shape: Absent, Size: 100, InFlight: 10, Count: 100})
+	flawless(t, r, err, 100)
+}
+
+// TestFeed: messages that come from another node arrive as others do.
+func TestFeed(t *testing.T) {
+	log := kafkatest.Embedded(t, partitions)
+	g := start(t, Config{Addr: nodeOn(t, log), Feed: nodeOn(t, log), Protocol: Proto, Connections: 200, Key: secret, Partitions: partitions, Loops: 2})
+	ctx := within(t)
+	if _, err := g.Connect(ctx, 200, 0); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := g.OpenFeed(ctx); err != nil || r.Stats.Opened != 2*partitions {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	r, err := g.Run(ctx, Traffic{Shape: Group, Size: 512, InFlight: 16, Count: 200, Fanout: 64})
+	if err != nil || !r.Stats.Flawless() || !r.Check.Exact() || r.Stats.Stored != 200 || r.Check.Checked != 200 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if r.Stats.Deliveries < 1000 || r.Deliver.Count != r.Stats.Deliveries {
+		t.Errorf("%d deliveries, %d of them timed", r.Stats.Deliveries, r.Deliver.Count)
 	}
 }

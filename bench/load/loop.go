@@ -3,6 +3,7 @@ package load
 import (
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"runtime"
 	"sync"
 	"time"
@@ -42,7 +43,9 @@ type loop struct {
 	results      results
 	rng          *rand.Rand
 	signer       *signer
-	server       unix.Sockaddr // every use writes to it
+	server, feed unix.Sockaddr // every use writes to them
+	feeders      slots         // by partition; see Generator.OpenFeed
+	feederNames  [][]byte      // their users
 	events       []unix.EpollEvent
 	in           []byte // what was read
 	out          []byte // what is being written
@@ -71,16 +74,19 @@ func newLoop(g *Generator, index int) (*loop, error) {
 		events: make([]unix.EpollEvent, 512),
 		in:     make([]byte, readBuffer),
 	}
-	if ip := g.server.IP.To4(); ip != nil {
-		l.server = &unix.SockaddrInet4{Port: g.server.Port, Addr: [4]byte(ip)}
-	} else {
-		l.server = &unix.SockaddrInet6{Port: g.server.Port, Addr: [16]byte(g.server.IP.To16())}
-	}
+	l.server, l.feed = sockaddr(g.server), sockaddr(g.feed)
 	if g.config.Protocol != Plain {
 		l.signer = newSigner(g.config.Key, time.Now())
 	}
 	l.results.init()
 	return l, nil
+}
+
+func sockaddr(a *net.TCPAddr) unix.Sockaddr {
+	if ip := a.IP.To4(); ip != nil {
+		return &unix.SockaddrInet4{Port: a.Port, Addr: [4]byte(ip)}
+	}
+	return &unix.SockaddrInet6{Port: a.Port, Addr: [16]byte(a.IP.To16())}
 }
 
 // run is the loop's goroutine. ready is told when it works, or why it cannot. All loops
@@ -126,7 +132,7 @@ func (l *loop) open() error {
 
 // close closes everything that is open in the thread's table and is the loop's.
 func (l *loop) close() {
-	l.slots.each(func(c *conn) {
+	l.each(func(c *conn) {
 		if c.state != stateClosed {
 			l.shut(c)
 		}
@@ -160,7 +166,7 @@ func (l *loop) serve() {
 			}
 		}
 		for _, slot := range again {
-			if c := l.slots.at(int(slot)); c.state != stateClosed {
+			if c := l.conn(slot); c.state != stateClosed {
 				l.read(c)
 			}
 		}
@@ -221,7 +227,7 @@ func (l *loop) drain(fd int) {
 
 // ready takes an event of a connection.
 func (l *loop) ready(ev unix.EpollEvent) {
-	c := l.slots.at(int(ev.Fd))
+	c := l.conn(ev.Fd)
 	if c.state == stateClosed || int32(c.attempt) != ev.Pad {
 		return // closed since, by an event before this one
 	}

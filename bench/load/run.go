@@ -91,7 +91,7 @@ func (l *loop) begin(j *trafficJob) {
 	l.traffic = j
 	l.results.ack.Reset()
 	l.results.deliver.Reset()
-	l.slots.each(func(c *conn) {
+	l.each(func(c *conn) {
 		if c.state == stateOpen {
 			c.sum, c.count, c.flying, c.partial = 0, 0, 0, c.slow
 		} else {

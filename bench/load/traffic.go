@@ -20,8 +20,12 @@ const (
 	// Neighbour: to the user after the sender's own. When every connection has sent once,
 	// every user has been sent to once by each of its neighbour's connections.
 	Neighbour Shape = "neighbour"
+	// Absent: to a user who is not there, each time another. So a node has records that
+	// nobody waits for.
+	Absent Shape = "absent"
 	// Group: the users are in groups of up to Traffic.Fanout that live in one partition;
 	// one of a group sends to all the others. So each message is one record of the log.
+	// With Config.Feed somebody else sends, at another node, and to all.
 	Group Shape = "group"
 )
 
@@ -38,8 +42,8 @@ type Traffic struct {
 	// Count and Duration end the run, whichever comes first; 0 is none.
 	Count    int64         `json:"count,omitempty"`
 	Duration time.Duration `json:"duration,omitempty"`
-	// Fanout is the size of a group, 2 to 65: a message has at most 64 recipients. Burst
-	// is how many messages in a row go to the same group, by default 1.
+	// Fanout is the size of a group, 2 to 65 (with a feed 64): a message has at most 64
+	// recipients. Burst is how many messages in a row go to the same group, by default 1.
 	Fanout int `json:"fanout,omitempty"`
 	Burst  int `json:"burst,omitempty"`
 	// Patience is how long answers and deliveries are waited for after the last send, by
@@ -55,12 +59,13 @@ func (t *Traffic) complete(c *Config) error {
 		}
 	}
 	switch t.Shape {
-	case Unicast, Neighbour:
+	case Unicast, Neighbour, Absent:
 		check(c.Users > 1 || c.Protocol == Plain, "Users is %d: a message needs a recipient beside its sender", c.Users)
 	case Group:
 		check(c.Protocol != Plain, "the shape %s needs godwit", t.Shape)
 		check(c.Partitions > 0, "the shape %s needs Config.Partitions", t.Shape)
-		check(t.Fanout >= 2 && t.Fanout <= backplane.MaxRecipients+1, "Fanout is %d: it must be 2 to %d", t.Fanout, backplane.MaxRecipients+1)
+		most := backplane.MaxRecipients + btoi(c.Feed == "") // the sender is one of them
+		check(t.Fanout >= 2 && t.Fanout <= most, "Fanout is %d: it must be 2 to %d", t.Fanout, most)
 	default:
 		check(false, "Shape is %q: it must be %s, %s or %s", t.Shape, Unicast, Neighbour, Group)
 	}
@@ -214,6 +219,8 @@ func (t *trafficJob) target(l *loop, c *conn) uint32 {
 		return own // an echo
 	case t.spec.Shape == Neighbour:
 		return (own + 1) % users
+	case t.spec.Shape == Absent:
+		return users + l.rng.Uint32N(1<<30)
 	}
 	return (own + 1 + l.rng.Uint32N(users-1)) % users
 }
@@ -237,8 +244,14 @@ func (t *trafficJob) nextGroup(l *loop) (*conn, uint32) {
 }
 
 // speaker returns the connection that sends for a group: the first device of a member,
-// on this loop.
+// on this loop, or the feeder of the group's partition.
 func (t *trafficJob) speaker(l *loop, group uint32) *conn {
+	if l.g.config.Feed != "" {
+		if p := int(t.book.home[group]); p < l.feeders.used && maySend(l.feeders.at(p)) {
+			return l.feeders.at(p)
+		}
+		return nil
+	}
 	for _, user := range t.book.members[group] {
 		if int(user)%len(l.g.loops) != l.index {
 			continue
@@ -265,7 +278,7 @@ func (t *trafficJob) recipients(l *loop, sender, target uint32) {
 		return
 	}
 	for _, user := range t.book.members[target] {
-		if user != l.g.user(sender) {
+		if sender&feeder != 0 || user != l.g.user(sender) {
 			add(user)
 		}
 	}

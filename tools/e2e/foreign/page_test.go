@@ -157,7 +157,7 @@ func TestPageSlowReader(t *testing.T) {
 	)
 	alicePhone.showsNumber("stored", burst)
 	// A page on a busy machine may read too slowly, too; then it is told so.
-	p.until(fmt.Sprintf("['received', 'dropped'].reduce((sum, part) => sum + Number(document.querySelector(`%s [data-testid=${part}]`).textContent), 0) === %d", aliceLaptop.selector, burst))
+	p.until(fmt.Sprintf("['received', 'lost'].reduce((sum, part) => sum + Number(document.querySelector(`%s [data-testid=${part}]`).textContent), 0) === %d", aliceLaptop.selector, burst))
 	if dropped := n.metric(t, "godwit_drops_total", `reason="outbox_`); dropped == 0 {
 		t.Fatal("the node has dropped nothing: the burst is too small for the buffers between it and the page")
 	}

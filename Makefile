@@ -13,7 +13,7 @@ TEST_FLAGS ?= -race -shuffle=on -timeout 15m
 
 GO_FILES = find . -name '*.go' -not -path './.cache/*' -not -path '*/node_modules/*'
 
-.PHONY: help build run test prepare test-flags lint generate fuzz kafka kafka-stop bench-peers clean
+.PHONY: help build run test prepare test-flags lint generate fuzz kafka kafka-stop bench-peers bench bench-quick bench-million clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,21 @@ fuzz: ## run every fuzz target for FUZZTIME (10s)
 	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
 	  done; \
 	done
+
+# One benchmark is one measurement; see bench/doc.go. BENCH chooses, COUNT repeats.
+BENCH ?= .
+COUNT ?= 1
+BENCH_FLAGS = -run '^$$' -bench '$(BENCH)' -count $(COUNT)
+
+bench: ## measure everything but the full million, and print a table
+	GODWIT_REQUIRE_SERVICES=1 $(GO) test ./bench $(BENCH_FLAGS) -progress -timeout 2h
+
+bench-quick: ## run every benchmark once at a small size, to see that it works
+	GODWIT_REQUIRE_SERVICES=1 $(GO) test ./bench $(BENCH_FLAGS) -quick -timeout 15m
+
+bench-million: BENCH = ^BenchmarkMillion$$
+bench-million: ## hold a million connections in one process (24 GiB of memory)
+	GODWIT_REQUIRE_SERVICES=1 $(GO) test ./bench $(BENCH_FLAGS) -conns 1000000 -progress -timeout 3h
 
 kafka: ## start Apache Kafka on port 9092
 	@bash tools/kafka/kafka.sh start

@@ -30,12 +30,15 @@ func newClients(tb testing.TB, c load.Config) *clients {
 	return l
 }
 
-// clientsOf starts a load process for users of a node, each with a connection.
+// config is that of n users of a node, each with a connection.
+func (s *server) config(n int) load.Config {
+	return load.Config{Addr: s.addr, Protocol: load.Proto, Connections: n, Key: key, Partitions: s.log.Partitions}
+}
+
+// clientsOf starts a load process for n users of a node.
 func clientsOf(tb testing.TB, s *server, n int) *clients {
 	tb.Helper()
-	return newClients(tb, load.Config{
-		Addr: s.addr, Protocol: load.Proto, Connections: n, Key: s.key, Partitions: s.log.Partitions,
-	})
+	return newClients(tb, s.config(n))
 }
 
 // open opens n connections, all of which must be welcomed.
@@ -46,6 +49,23 @@ func (c *clients) open(tb testing.TB, n int) load.Result {
 		tb.Fatalf("of %d connections %d were opened: %v %v", n, r.Stats.Opened, r.Stats.Events, err)
 	}
 	return r
+}
+
+// fedClientsOf is clientsOf with a feed: a second node on the same log, which takes the
+// sends of groups. All connections are open.
+func fedClientsOf(tb testing.TB, s *server, n int, change ...func(*load.Config)) *clients {
+	tb.Helper()
+	config := s.config(n)
+	for _, f := range change {
+		f(&config)
+	}
+	config.Feed = serve(tb, s.log).addr
+	c := newClients(tb, config)
+	c.open(tb, n)
+	if r, err := c.OpenFeed(patience); err != nil || r.Stats.Failed != 0 {
+		tb.Fatalf("the feed: %v %v", r.Stats.Events, err)
+	}
+	return c
 }
 
 // run runs traffic, of which every message must arrive at every connection it is for

@@ -48,51 +48,45 @@ func BenchmarkDensity(b *testing.B) {
 // threads have gone to sleep.
 func settle() { time.Sleep(size(3*time.Second, 500*time.Millisecond)) }
 
-// BenchmarkDensityActive measures whether buffers go back: the memory of many idle
-// connections, and again a minute after each has sent 10 messages and received as many.
-// What the node remembers of recent messages is filled to its bound before the first
-// reading, so that the difference is that of the connections.
+// BenchmarkDensityActive measures whether buffers go back. Of two nodes with as many
+// connections, one has each of them send 10 messages and receive as many; the other has
+// idle ones, and as many records that are for nobody there, so that both remember as much
+// of what is recent. A minute later their memory should be the same (x-idle: that of an
+// active connection in the heap over that of an idle one).
 //
 //	go test ./bench -run '^$' -bench DensityActive
 func BenchmarkDensityActive(b *testing.B) {
 	noTime(b)
 	n := size(18_000, 1000)
-	log := realKafka(b, partitions)
-
-	// What a connection holds when idle: the heap of a node with all, less that of one
-	// with none.
-	idle := serve(b, log)
-	idleClients := clientsOf(b, idle, n)
+	newLog := realKafka(b)
+	idle, active := serve(b, newLog(partitions)), serve(b, newLog(partitions))
 	settle()
 	none := idle.memory(b)
+	idleClients, activeClients := clientsOf(b, idle, n), clientsOf(b, active, n)
 	idleClients.open(b, n)
+	activeClients.open(b, n)
 	settle()
-	all := idle.memory(b)
-	perConn := (all.heap - none.heap) / float64(n)
-	idleClients.kill()
-	idle.kill()
+	perConn := (idle.memory(b).heap - none.heap) / float64(n)
+	others := idle.config(16)
+	others.Prefix = "other-"
+	senders := newClients(b, others)
+	senders.open(b, others.Connections)
 
-	s := serve(b, log)
-	c := clientsOf(b, s, n)
-	c.open(b, n)
-	// Two records for each message, and one id remembered for each record.
-	fill := size(rememberedIDs/2, 10_000)
-	tell("remembering %d messages", fill)
-	c.run(b, load.Traffic{Shape: load.Unicast, Size: 200, InFlight: 4000, Count: int64(fill)})
-	settle()
-	before := s.memory(b)
-	c.run(b, load.Traffic{Shape: load.Neighbour, Size: 200, InFlight: 2000, Count: 10 * int64(n)})
-	time.Sleep(size(time.Minute, 2*time.Second))
-	after := s.memory(b)
-	added := (after.heap - before.heap) / float64(n)
+	t := load.Traffic{Size: 200, InFlight: 2000, Count: 10 * int64(n)}
+	t.Shape = load.Absent
+	senders.run(b, t)
+	t.Shape = load.Neighbour
+	activeClients.run(b, t)
+	tell("%s: waiting", b.Name())
+	time.Sleep(size(time.Minute, time.Second))
+
+	idleThen, activeThen := idle.memory(b), active.memory(b)
+	// What is remembered is the same for both, so it is not counted as the connections'.
+	added := (activeThen.heap - idleThen.heap) / float64(n)
 	metric(b, "added-heap-B/conn", added)
-	metric(b, "added-B/conn", float64(after.rss-before.rss)/float64(n))
+	metric(b, "added-B/conn", float64(activeThen.rss-idleThen.rss)/float64(n))
 	metric(b, "x-idle", (perConn+added)/perConn)
 }
-
-// rememberedIDs is the bound of the ids that a node remembers: dedupeEntries of package
-// server.
-const rememberedIDs = 2_000_000
 
 // peerStats is what a peer tells of itself.
 type peerStats struct {

@@ -20,17 +20,21 @@ import (
 // users enough for groups of 64.
 const partitions = 16
 
-// realKafka returns the configuration of a new messages topic on Apache Kafka.
-func realKafka(tb testing.TB, partitions int32) kafka.Config {
+// realKafka starts Apache Kafka, unless there is one, and returns what makes the
+// configuration of a new messages topic on it.
+func realKafka(tb testing.TB) (newLog func(partitions int32) kafka.Config) {
 	tb.Helper()
-	list := os.Getenv("GODWIT_KAFKA_BROKERS")
-	if list == "" {
-		return kafkatest.Private(tb).Config(tb, partitions)
+	if list := os.Getenv("GODWIT_KAFKA_BROKERS"); list != "" {
+		return func(partitions int32) kafka.Config {
+			c := kafka.DefaultConfig()
+			c.Brokers, c.Partitions = strings.Split(list, ","), partitions
+			c.Namespace = "bench-" + strings.ToLower(rand.Text()[:12])
+			kafkatest.Create(tb, c)
+			return c
+		}
 	}
-	c := kafka.DefaultConfig()
-	c.Brokers, c.Namespace, c.Partitions = strings.Split(list, ","), "bench-"+strings.ToLower(rand.Text()[:12]), partitions
-	kafkatest.Create(tb, c)
-	return c
+	p := kafkatest.Private(tb)
+	return func(partitions int32) kafka.Config { return p.Config(tb, partitions) }
 }
 
 // server is a node under test.
@@ -38,18 +42,23 @@ type server struct {
 	*process
 	addr  string // where clients connect, host:port
 	admin string // the URL of the admin port
-	key   []byte
 	log   kafka.Config
 }
+
+// key is the secret that all nodes here verify tokens with.
+var key = func() []byte {
+	secret := make([]byte, 32)
+	rand.Read(secret)
+	return secret
+}()
 
 // serve starts a node on a log, with more flags, and returns when it is ready. Its
 // settings are the defaults but that clients may send as fast as they like.
 func serve(tb testing.TB, log kafka.Config, flags ...string) *server {
 	tb.Helper()
-	s := &server{key: make([]byte, 32), log: log}
-	rand.Read(s.key)
+	s := &server{log: log}
 	keyFile := filepath.Join(tb.TempDir(), "key")
-	if err := os.WriteFile(keyFile, s.key, 0o600); err != nil {
+	if err := os.WriteFile(keyFile, key, 0o600); err != nil {
 		tb.Fatal(err)
 	}
 	s.process = launch(tb, nil, build(tb, "godwit", root, "./tools/godwit"), append([]string{

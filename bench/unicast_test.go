@@ -21,7 +21,7 @@ const unicastWindow = 2048
 func BenchmarkUnicast(b *testing.B) {
 	noTime(b)
 	n := size(2000, 200)
-	s := serve(b, realKafka(b, partitions))
+	s := serve(b, realKafka(b)(partitions))
 	c := clientsOf(b, s, n)
 	c.open(b, n)
 	p := newPeer(b, "kafka-loop")
@@ -55,7 +55,7 @@ const recordBytes = 200 + 16 + 2*10 + 24 + 13
 //	go test ./bench -run '^$' -bench Latency
 func BenchmarkLatency(b *testing.B) {
 	n := size(2000, 200)
-	s := serve(b, realKafka(b, partitions))
+	s := serve(b, realKafka(b)(partitions))
 	c := clientsOf(b, s, n)
 	c.open(b, n)
 	p := newPeer(b, "kafka-loop")

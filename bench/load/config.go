@@ -51,6 +51,11 @@ type Config struct {
 	Loops int `json:"loops,omitempty"`
 	// Tables gives each loop's thread a descriptor table of its own.
 	Tables bool `json:"tables,omitempty"`
+	// MSS is the largest segment of the sockets in bytes, 0 for what the route has. On a
+	// loopback device that is 64 KB, and Linux's buffer for sending, which grows by
+	// segments, takes megabytes for a client that does not read; with the 1,460 of the
+	// Internet it takes some hundred kilobytes.
+	MSS int `json:"mss,omitempty"`
 	// Heartbeat is the silence after which a connection sends a ping (up to a quarter
 	// later); 0 for never. Clients of godwit do so after a minute.
 	Heartbeat time.Duration `json:"heartbeat,omitempty"`
@@ -82,6 +87,7 @@ func (c *Config) complete() error {
 	check(c.Protocol == Plain || len(c.Key) >= 32, "Key has %d bytes: HS256 needs 32 or more", len(c.Key))
 	check(c.Partitions >= 0 && c.Partitions <= backplane.MaxPartitions, "Partitions is %d: it must be at most %d", c.Partitions, backplane.MaxPartitions)
 	check(c.Feed == "" || c.Protocol != Plain && c.Partitions > 0, "Feed needs godwit's protocol and Partitions")
+	check(c.MSS == 0 || c.MSS >= 536 && c.MSS <= 65_495, "MSS is %d: it must be 536 to 65495", c.MSS)
 	check(c.Heartbeat >= 0, "Heartbeat is %v: it must not be negative", c.Heartbeat)
 	if c.Path == "" {
 		c.Path = "/"

@@ -150,6 +150,11 @@ func (l *loop) socket(c *conn) (fd int, err error) {
 	if err = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
 		return 0, err
 	}
+	if mss := l.g.config.MSS; mss > 0 {
+		if err = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_MAXSEG, mss); err != nil {
+			return 0, err
+		}
+	}
 	// Closed without a handshake: neither side keeps the port waiting.
 	if err = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}); err != nil {
 		return 0, err

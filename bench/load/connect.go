@@ -82,7 +82,8 @@ func (l *loop) drop(n int) []int32 {
 	return slots
 }
 
-// pick returns up to n open connections that read, spread evenly.
+// pick returns up to n open connections that read, spread evenly: the same ones each
+// time while the same are open.
 func (l *loop) pick(n int) []int32 {
 	open := make([]int32, 0, l.slots.used)
 	l.slots.each(func(c *conn) {

@@ -304,7 +304,8 @@ func (g *Generator) collect(before Stats, elapsed time.Duration) Result {
 	}
 }
 
-// Slow has n connections, spread evenly, stop reading. It returns how many do.
+// Slow has n connections, spread evenly, stop reading. It returns how many do. While all
+// are open and read, they are those that Storm chooses.
 func (g *Generator) Slow(n int) (slow int) {
 	var total atomic.Int64
 	g.each(func(l *loop) { total.Add(int64(l.setSlow(g.share(n, l.index), true))) })

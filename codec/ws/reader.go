@@ -118,6 +118,12 @@ func (r *Reader) Release() {
 	*r = Reader{}
 }
 
+// Idle reports whether nothing is incomplete: a Reader in this state does what the zero
+// value does, and need not be kept.
+func (r *Reader) Idle() bool {
+	return r.buf == nil && r.headN == 0 && r.frames == 0 && r.remaining == 0
+}
+
 // Buffered returns the bytes of memory that the Reader holds beyond its own size.
 func (r *Reader) Buffered() int {
 	if r.buf == nil {

@@ -13,10 +13,10 @@ import (
 // conn is a connection: a socket and its session. Its memory is a slot of its loop
 // and is used again, under a new generation, for another connection.
 type conn struct {
-	gnet       gnet.Conn
 	session    session.Session
-	fd         int
-	slot       int
+	gnet       gnet.Conn
+	fd         int32
+	slot       int32
 	generation uint32
 	open       bool
 	dirty      bool // in the loop's dirty list
@@ -45,7 +45,7 @@ func (l *loop) flush(c *conn) flushResult {
 			return flushMore
 		}
 		l.out = c.session.Fill(l.out[:0], budget)
-		n, err := unix.Write(c.fd, l.out)
+		n, err := unix.Write(int(c.fd), l.out)
 		if err != nil {
 			if errors.Is(err, unix.EINTR) {
 				continue
@@ -67,7 +67,7 @@ func (l *loop) flush(c *conn) flushResult {
 	case session.Linger:
 		if !c.shut {
 			c.shut = true
-			if unix.Shutdown(c.fd, unix.SHUT_WR) != nil {
+			if unix.Shutdown(int(c.fd), unix.SHUT_WR) != nil {
 				return flushEnd
 			}
 		}
@@ -76,7 +76,7 @@ func (l *loop) flush(c *conn) flushResult {
 }
 
 func (l *loop) arm(c *conn) flushResult {
-	if l.poller.arm(c.fd, c.session.Handle(), !c.known) != nil {
+	if l.poller.arm(int(c.fd), c.session.Handle(), !c.known) != nil {
 		return flushEnd // the descriptor is not usable
 	}
 	c.armed, c.known = true, true
@@ -113,7 +113,7 @@ func (s *slots) take() *conn {
 		}
 	}
 	c := &s.chunks[slot/slotChunk][slot%slotChunk]
-	*c = conn{slot: slot, generation: c.generation + 1, open: true, dirty: c.dirty}
+	*c = conn{slot: int32(slot), generation: c.generation + 1, open: true, dirty: c.dirty}
 	return c
 }
 
@@ -121,11 +121,11 @@ func (s *slots) take() *conn {
 // closed; should it be used again before, it is found there once, as it ought to be.
 func (s *slots) give(c *conn) {
 	c.open, c.gnet = false, nil
-	s.free = append(s.free, int32(c.slot))
+	s.free = append(s.free, c.slot)
 }
 
 func (s *slots) handle(c *conn) registry.Handle {
-	return registry.MakeHandle(s.loop, c.slot, c.generation)
+	return registry.MakeHandle(s.loop, int(c.slot), c.generation)
 }
 
 // at returns the open connection in a slot, nil if there is none.

@@ -244,8 +244,8 @@ func (l *loop) touched(c *conn) {
 
 // rearm moves a connection's deadline, if it has become earlier.
 func (l *loop) rearm(c *conn) {
-	if d := c.session.Deadline(l.shared); d < l.wheel.at(c.slot) {
-		l.wheel.set(c.slot, d)
+	if d := c.session.Deadline(l.shared); d < l.wheel.at(int(c.slot)) {
+		l.wheel.set(int(c.slot), d)
 	}
 }
 

@@ -247,10 +247,10 @@ func (r *Reactor) OnOpen(g gnet.Conn) ([]byte, gnet.Action) {
 		return full, gnet.Close
 	}
 	c := l.conns.take()
-	c.gnet, c.fd = g, g.Fd()
+	c.gnet, c.fd = g, int32(g.Fd())
 	l.tell()
 	c.session.Open(l.shared, l.conns.handle(c))
-	l.wheel.set(c.slot, c.session.Deadline(l.shared))
+	l.wheel.set(int(c.slot), c.session.Deadline(l.shared))
 	g.SetContext(c)
 	return nil, gnet.None
 }
@@ -288,7 +288,7 @@ func (r *Reactor) OnClose(g gnet.Conn, _ error) gnet.Action {
 	// The client may have closed its sending side only, and still read.
 	l.flush(c)
 	c.session.Closed(l.shared)
-	l.wheel.clear(c.slot)
+	l.wheel.clear(int(c.slot))
 	if c.waited {
 		r.waited.Add(-1)
 	}

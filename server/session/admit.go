@@ -24,15 +24,14 @@ func (s *Session) admit(l *Loop, head, early []byte, r *ws.Request, h hello, cla
 		return
 	}
 	// One string for both, since both live as long as the session.
-	both := claims.User + string(h.device)
-	s.user, s.device = both[:len(claims.User)], both[len(claims.User):]
+	s.names, s.userLen = claims.User+string(h.device), uint8(len(claims.User))
 	s.partition = partition
-	s.expires = l.expiry(claims)
+	s.deadline = l.expiry(claims)
 	s.tokens, s.tokensAt = float32(l.config.Burst), uint32(l.Now)
 	s.state = stateOpen
 
 	// First register, then read where the log is: see delivery.Tails.
-	l.deps.Registry.Add(s.user, s.handle)
+	l.deps.Registry.Add(s.user(), s.handle)
 	l.Counters.Sessions.Add(1)
 	end := l.deps.Tails.End(partition)
 	s.watermark = end.Offset
@@ -41,7 +40,7 @@ func (s *Session) admit(l *Loop, head, early []byte, r *ws.Request, h hello, cla
 	s.push(l, s.frameEntry(l, kindOther, func(dst []byte) []byte {
 		return codec.AppendWelcome(dst, s.encoding, &codec.Welcome{
 			Session:    s.id,
-			User:       s.user,
+			User:       s.user(),
 			Node:       l.config.Node,
 			MapVersion: place.Version(),
 			Cursor:     codec.AppendCursor(nil, end),
@@ -87,10 +86,10 @@ func (s *Session) refreshed(l *Loop, claims auth.Claims, err error) {
 	case err != nil:
 		why := tokenRefusal(err)
 		s.refuseFrame(l, why.code, why.message)
-	case claims.User != s.user:
+	case claims.User != s.user():
 		s.refuseFrame(l, codec.CodeUnauthorized, "the token is of another user")
 	default:
 		s.answers--
-		s.expires = l.expiry(claims)
+		s.deadline = l.expiry(claims)
 	}
 }

@@ -21,7 +21,9 @@ func (s *Session) close(l *Loop, code codec.CloseCode, reason string) {
 // lastFrame queues a close frame: nothing follows it.
 func (s *Session) lastFrame(l *Loop, code uint16, reason string) {
 	s.leave(l)
-	s.gap = nil
+	if s.output != nil {
+		s.output.gap = nil
+	}
 	s.state = stateClosing
 	s.deadline = l.seconds() + secondsOf(closeTimeout)
 	s.push(l, raw(l, kindOther, func(dst []byte) []byte { return ws.AppendClose(dst, code, reason) }))
@@ -75,7 +77,7 @@ func (s *Session) Drain(l *Loop) {
 	switch {
 	case s.state == stateRequest:
 		s.respond(l, RefusedDraining, http.StatusServiceUnavailable, "the node is stopping\n")
-		s.dropInput()
+		s.answeredRequest(l)
 	case s.state == stateOpen && !s.draining:
 		s.draining = true
 		if s.producing == 0 {

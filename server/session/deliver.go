@@ -30,23 +30,23 @@ func (s *Session) Deliver(l *Loop, f *delivery.Frame, self bool) {
 	s.seq++
 	before := s.watermark
 	s.watermark = offset
-	if s.gap != nil {
-		l.Counters.Dropped(s.gap.reason)
-		s.gap.to = s.seq
+	if o := s.output; o != nil && o.gap != nil {
+		l.Counters.Dropped(o.gap.reason)
+		o.gap.to = s.seq
 		// Room may have come without a write: when the node is over budget no more.
 		s.tellGap(l)
 		return
 	}
 	if reason := s.overflows(l, size); reason != notDropped {
 		l.Counters.Dropped(reason)
-		s.gap = &pendingGap{from: s.seq, to: s.seq, after: before, reason: reason}
+		s.output.gap = &pendingGap{from: s.seq, to: s.seq, after: before, reason: reason}
 		s.tellGap(l)
 		return
 	}
 	f.Retain(1)
-	s.push(l, entry{kind: kindDelivery, frame: f, seq: s.seq, form: form, self: self})
-	s.queued++
-	s.queuedBytes += uint32(size)
+	o := s.push(l, entry{kind: kindDelivery, frame: f, seq: s.seq, form: form, self: self})
+	o.queued++
+	o.queuedBytes += uint32(size)
 	s.tellOffset(l, offset)
 	l.Counters.Put.Add(1)
 }
@@ -58,7 +58,7 @@ func (s *Session) Full(l *Loop, f *delivery.Frame, self bool) bool {
 	if s.state != stateOpen {
 		return false
 	}
-	return s.gap != nil || s.overflows(l, len(f.Bytes(s.form(f, self)))) != notDropped
+	return s.output != nil && s.output.gap != nil || s.overflows(l, len(f.Bytes(s.form(f, self)))) != notDropped
 }
 
 // form returns the variant of a frame that this session gets.
@@ -69,14 +69,14 @@ func (s *Session) form(f *delivery.Frame, self bool) delivery.Variant {
 // overflows returns why a delivery of so many bytes has no room, if it has none. An
 // empty outbox has room for anything.
 func (s *Session) overflows(l *Loop, size int) DropReason {
-	switch c := l.config; {
-	case s.queued == 0:
+	switch c, o := l.config, s.output; {
+	case o == nil || o.queued == 0:
 		return notDropped
-	case int(s.queued) >= c.QueueMessages:
+	case int(o.queued) >= c.QueueMessages:
 		return DropOutboxFull
-	case int(s.queuedBytes)+size > c.QueueBytes:
+	case int(o.queuedBytes)+size > c.QueueBytes:
 		return DropOutboxBytes
-	case s.crowded(size) && l.deps.Memory.Over():
+	case o.crowded(size) && l.deps.Memory.Over():
 		return DropNodeMemory
 	}
 	return notDropped
@@ -84,19 +84,20 @@ func (s *Session) overflows(l *Loop, size int) DropReason {
 
 // crowded reports whether a delivery of so many bytes would be more than may wait while
 // the node is over its budget.
-func (s *Session) crowded(size int) bool {
-	return s.queued >= overBudgetQueue || int(s.queuedBytes)+size > overBudgetBytes
+func (o *output) crowded(size int) bool {
+	return o.queued >= overBudgetQueue || int(o.queuedBytes)+size > overBudgetBytes
 }
 
 // tellGap ends an overflow when the outbox is half empty, so that a client that
 // reads slowly is not told of a gap for each message.
 func (s *Session) tellGap(l *Loop) {
-	g := s.gap
-	if g == nil || s.state != stateOpen || int(s.queued) > l.config.QueueMessages/2 || int(s.queuedBytes) > l.config.QueueBytes/2 ||
-		s.crowded(0) && l.deps.Memory.Over() {
+	o := s.output
+	if o == nil || o.gap == nil || s.state != stateOpen || int(o.queued) > l.config.QueueMessages/2 || int(o.queuedBytes) > l.config.QueueBytes/2 ||
+		o.crowded(0) && l.deps.Memory.Over() {
 		return
 	}
-	s.gap = nil
+	g := o.gap
+	o.gap = nil
 	s.push(l, s.frameEntry(l, kindGap, func(dst []byte) []byte {
 		return codec.AppendGap(dst, s.encoding, &codec.Gap{
 			FromSeq: g.from, ToSeq: g.to, Reason: codec.GapReason(g.reason.String()),
@@ -104,7 +105,7 @@ func (s *Session) tellGap(l *Loop) {
 			Before: s.cursor(l, s.watermark+1),
 		})
 	}))
-	s.queued++
+	o.queued++
 	s.tellOffset(l, s.watermark)
 	l.Counters.Gaps.Add(1)
 }
@@ -127,7 +128,7 @@ func (s *Session) cursor(l *Loop, offset int64) []byte {
 func (s *Session) heartbeat(l *Loop) {
 	s.toldAt = l.seconds() // or nothing newer is known, or the client is being told
 	reached := l.positions[s.partition]
-	if reached <= s.told || s.gap != nil || s.Pending() {
+	if reached <= s.told || s.Pending() {
 		return
 	}
 	s.watermark = max(s.watermark, reached)

@@ -384,11 +384,11 @@ func TestGapIsHysteretic(t *testing.T) {
 		readOne()
 		r.record(int64(11+i), text("alice", "bob", "more"), 0, "bob")
 	}
-	if bob.s.gap == nil || bob.s.gap.to != 14 {
-		t.Fatalf("pending gap %+v, want up to 14", bob.s.gap)
+	if bob.s.output.gap == nil || bob.s.output.gap.to != 14 {
+		t.Fatalf("pending gap %+v, want up to 14", bob.s.output.gap)
 	}
 	readOne()
-	if bob.s.gap != nil {
+	if bob.s.output.gap != nil {
 		t.Fatal("no gap at half empty")
 	}
 	r.record(14, text("alice", "bob", "back"), 0, "bob")

@@ -63,6 +63,9 @@ type Loop struct {
 	Wall time.Time
 
 	// Owned by the loop.
+	reader    ws.Reader // for sessions without input; idle between them
+	inputs    []*input  // free
+	outputs   []*output // free
 	decoder   codec.Decoder
 	frame     codec.ClientFrame
 	message   backplane.Message

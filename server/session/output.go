@@ -3,6 +3,7 @@ package session
 import (
 	"github.com/godwit-im/godwit/codec"
 	"github.com/godwit-im/godwit/codec/ws"
+	"github.com/godwit-im/godwit/registry/ring"
 	"github.com/godwit-im/godwit/server/delivery"
 )
 
@@ -31,6 +32,17 @@ const (
 	kindOther
 )
 
+// output is what waits for the socket, and the state of it. A session borrows it from its
+// loop while there is anything.
+type output struct {
+	box         ring.Outbox[entry]
+	written     uint32      // bytes of the first entry that are written already
+	queued      uint32      // deliveries and gaps in the outbox
+	queuedBytes uint32      // of the deliveries
+	tookAt      uint32      // when the socket last took some of it, or it began, in seconds
+	gap         *pendingGap // of a session in overflow; only while something is queued
+}
+
 func (s *Session) op() ws.Op {
 	if s.encoding.Text() {
 		return ws.Text
@@ -58,7 +70,7 @@ func (s *Session) appendEntry(dst []byte, e *entry) []byte {
 }
 
 // Pending reports whether there is output.
-func (s *Session) Pending() bool { return s.out.Len() > 0 }
+func (s *Session) Pending() bool { return s.output != nil }
 
 // End says what is to happen to the connection now that there is no output.
 func (s *Session) End() End { return s.end }
@@ -66,10 +78,14 @@ func (s *Session) End() End { return s.end }
 // Fill appends output to dst until that has reached budget bytes or there is no
 // more. It may exceed the budget by one entry. Nothing is removed: see Wrote.
 func (s *Session) Fill(dst []byte, budget int) []byte {
-	skip := int(s.written)
-	for i := 0; i < s.out.Len() && len(dst) < budget; i++ {
+	o := s.output
+	if o == nil {
+		return dst
+	}
+	skip := int(o.written)
+	for i := 0; i < o.box.Len() && len(dst) < budget; i++ {
 		start := len(dst)
-		dst = s.appendEntry(dst, s.out.At(i))
+		dst = s.appendEntry(dst, o.box.At(i))
 		if skip > 0 {
 			n := copy(dst[start:], dst[start+skip:])
 			dst = dst[:start+n]
@@ -82,42 +98,70 @@ func (s *Session) Fill(dst []byte, budget int) []byte {
 // Wrote tells that the socket took the first n bytes of what Fill gave. Entries
 // that are out are removed; if that makes room after a drop, the gap follows.
 func (s *Session) Wrote(l *Loop, n int) {
+	o := s.output
+	if o == nil {
+		return
+	}
 	if n > 0 {
-		s.tookAt = l.seconds()
+		o.tookAt = l.seconds()
 	}
 	for n > 0 {
-		e := s.out.At(0)
-		left := s.size(e) - int(s.written)
+		left := s.size(o.box.At(0)) - int(o.written)
 		if n < left {
-			s.written += uint32(n)
+			o.written += uint32(n)
 			return
 		}
 		n -= left
-		s.written = 0
-		s.pop(l)
+		o.written = 0
+		s.pop(l, o)
 	}
 	s.tellGap(l)
+	if o.box.Len() == 0 {
+		s.dropOutput(l)
+	}
 }
 
-func (s *Session) pop(l *Loop) {
-	e := s.out.Pop(&l.rings)
+func (s *Session) pop(l *Loop, o *output) {
+	e := o.box.Pop(&l.rings)
 	switch e.kind {
 	case kindDelivery:
-		s.queued--
-		s.queuedBytes -= uint32(len(e.frame.Bytes(e.form)))
+		o.queued--
+		o.queuedBytes -= uint32(len(e.frame.Bytes(e.form)))
 	case kindGap:
-		s.queued--
+		o.queued--
 	case kindAnswer:
 		s.answers--
 	}
 	e.frame.Release()
 }
 
-func (s *Session) push(l *Loop, e entry) {
-	if s.out.Len() == 0 {
-		s.tookAt = l.seconds()
+// push appends an entry to the output, and returns that.
+func (s *Session) push(l *Loop, e entry) *output {
+	if s.output == nil {
+		if n := len(l.outputs); n > 0 {
+			s.output, l.outputs = l.outputs[n-1], l.outputs[:n-1]
+		} else {
+			s.output = new(output)
+		}
+		s.output.tookAt = l.seconds()
 	}
-	s.out.Push(&l.rings, e)
+	s.output.box.Push(&l.rings, e)
+	return s.output
+}
+
+// dropOutput gives the output back, with whatever is in it.
+func (s *Session) dropOutput(l *Loop) {
+	o := s.output
+	if o == nil {
+		return
+	}
+	for o.box.Len() > 0 {
+		s.pop(l, o)
+	}
+	s.output, *o = nil, output{}
+	if len(l.outputs) < keepSpare {
+		l.outputs = append(l.outputs, o)
+	}
 }
 
 // raw returns an entry of finished bytes; fill appends them.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 
-	"github.com/godwit-im/godwit/codec/buffer"
 	"github.com/godwit-im/godwit/codec/ws"
 	"github.com/godwit-im/godwit/server/auth"
 )
@@ -19,11 +18,9 @@ const (
 // request takes bytes until the head of the request is complete. A head that comes
 // whole, as nearly all do, is not copied.
 func (s *Session) request(l *Loop, p []byte) {
-	from := 0
-	if s.in != nil {
-		from = s.in.Len()
-		s.in = buffer.Append(s.in, p) // by at most the reactor's read buffer
-		p = s.in.B
+	from := len(s.requested())
+	if from > 0 {
+		p = s.appendRequest(l, p) // by at most the reactor's read buffer
 	}
 	end := ws.HeadEnd(p, from)
 	switch {
@@ -31,11 +28,11 @@ func (s *Session) request(l *Loop, p []byte) {
 		s.respond(l, RefusedRequest, http.StatusRequestHeaderFieldsTooLarge, "the head of the request is too long")
 	case end > 0:
 		s.handleRequest(l, p[:end], p[end:])
-	case s.in == nil:
-		s.in = buffer.Append(nil, p)
+	case from == 0:
+		s.appendRequest(l, p)
 	}
 	if s.state != stateRequest && s.state != stateVerifying {
-		s.dropInput()
+		s.answeredRequest(l)
 	}
 }
 
@@ -97,20 +94,21 @@ func (s *Session) keepRequest(l *Loop, head, early []byte, r *ws.Request, h hell
 		s.refuseHello(l, head, r, h, refuse(RefusedOverloaded, "too many tokens are waiting to be verified"))
 		return
 	}
-	if s.in == nil {
-		s.in = buffer.Append(buffer.Append(nil, head), early)
+	if s.requested() == nil {
+		s.appendRequest(l, head)
+		s.appendRequest(l, early)
 	}
 	s.state = stateVerifying
 }
 
 // keepEarly keeps what the client sends before it is welcomed.
 func (s *Session) keepEarly(l *Loop, p []byte) {
-	if s.in.Len()+len(p) > ws.MaxHead+earlyBytes {
+	if len(s.requested())+len(p) > ws.MaxHead+earlyBytes {
 		s.respond(l, RefusedRequest, http.StatusRequestEntityTooLarge, "wait for the answer before sending so much")
-		s.dropInput()
+		s.answeredRequest(l)
 		return
 	}
-	s.in = buffer.Append(s.in, p)
+	s.appendRequest(l, p)
 }
 
 // verified takes the answer of VerifyLater: to the request, or to a refresh.
@@ -124,7 +122,7 @@ func (s *Session) verified(l *Loop, claims auth.Claims, err error) {
 		return
 	}
 	s.state = stateRequest
-	p := s.in.B
+	p := s.requested()
 	end := ws.HeadEnd(p, 0)
 	r, _ := ws.ParseRequest(p[:end]) // it was parsed before
 	h, _ := parseHello(&r)
@@ -135,14 +133,7 @@ func (s *Session) verified(l *Loop, claims auth.Claims, err error) {
 	} else {
 		s.admit(l, p[:end], p[end:], &r, h, claims)
 	}
-	s.dropInput()
-}
-
-func (s *Session) dropInput() {
-	if s.in != nil {
-		buffer.Give(s.in)
-		s.in = nil
-	}
+	s.answeredRequest(l)
 }
 
 // refuseRequest answers a request that the protocol library does not accept.

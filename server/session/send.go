@@ -18,13 +18,13 @@ func (s *Session) send(l *Loop, f *codec.Send) {
 		return
 	}
 	for _, u := range f.To {
-		if string(u) == s.user {
+		if string(u) == s.user() {
 			s.reject(l, f.ID, codec.CodeRecipientIsSender)
 			return
 		}
 	}
 	m := &l.message
-	*m = backplane.Message{From: append(m.From[:0], s.user...), To: f.To, ID: f.ID, Kind: f.Kind, Body: f.Body}
+	*m = backplane.Message{From: append(m.From[:0], s.user()...), To: f.To, ID: f.ID, Kind: f.Kind, Body: f.Body}
 	m.MessageID = backplane.Identify(s.deviceName(l), m)
 	l.value = backplane.AppendMessage(l.value[:0], m)
 
@@ -53,8 +53,8 @@ func (s *Session) send(l *Loop, f *codec.Send) {
 // deviceName returns the name of the device for the message id: without a name the
 // session's id stands in for it, and a retry is known within the session only.
 func (s *Session) deviceName(l *Loop) []byte {
-	if s.device != "" {
-		l.scratch = append(l.scratch[:0], s.device...)
+	if s.device() != "" {
+		l.scratch = append(l.scratch[:0], s.device()...)
 	} else {
 		l.scratch = codec.AppendSessionID(l.scratch[:0], s.id)
 	}

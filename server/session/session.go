@@ -3,38 +3,34 @@ package session
 import (
 	"errors"
 
-	"github.com/valyala/bytebufferpool"
-
 	"github.com/godwit-im/godwit/backplane"
 	"github.com/godwit-im/godwit/codec"
 	"github.com/godwit-im/godwit/codec/ws"
 	"github.com/godwit-im/godwit/registry"
-	"github.com/godwit-im/godwit/registry/ring"
 )
 
-// Session is one connection. Its size matters: a node has a million. The zero
-// value is not usable; Open makes it so.
+// Session is one connection. Its size matters: a node has a million, most of them
+// idle. What only a busy one needs is in input and output, which are borrowed from the
+// loop. The zero value is not usable; Open makes it so.
 type Session struct {
 	// Static once set: at Open, or when the user is known.
 	handle    registry.Handle
 	id        uint64
-	user      string
-	device    string
+	names     string // the user's id, and the device's name
+	userLen   uint8
+	encoding  codec.Encoding
 	partition backplane.Partition
 
-	// What comes in.
-	reader ws.Reader
-	held   uint32                     // bytes of memory that reader holds
-	in     *bytebufferpool.ByteBuffer // a request that is incomplete or not yet answered; else nil
+	// What comes in and is incomplete, and what goes out; nil when there is nothing.
+	input  *input
+	output *output
 
-	// What goes out.
-	out         ring.Outbox[entry]
-	written     uint32 // bytes of the first entry that are written already
-	queued      uint32 // deliveries and gaps in the outbox
-	queuedBytes uint32 // of the deliveries
-	answers     uint32 // answers in the outbox or being worked out
-	producing   uint32 // of those, sends that are on their way to the log
-	gap         *pendingGap
+	answers   uint16 // answers in the outbox or being worked out
+	producing uint16 // of those, sends that are on their way to the log
+
+	state    state
+	end      End
+	draining bool
 
 	// Where the client is in its timeline. Offsets are of partition.
 	seq       uint64
@@ -45,19 +41,11 @@ type Session struct {
 	toldAt   uint32 // when the cursor told was that of the present
 	lastRead uint32
 	pingedAt uint32 // when an idle client was pinged, 0 when it was not
-	tookAt   uint32 // while there is output: when the socket last took some of it, or it began
-	partAt   uint32 // when the message that is incomplete began, 0 if there is none
-	expires  uint32 // of the token
-	deadline uint32 // of the state: of the upgrade, or of the close
+	deadline uint32 // of the token while open; before, of the upgrade; after, of the close
 
 	// The bucket of frames that the client may send: see limited.
 	tokens   float32
-	tokensAt uint32 // Unix milliseconds modulo 2^32
-
-	state    state
-	encoding codec.Encoding
-	draining bool
-	end      End
+	tokensAt uint32 // milliseconds modulo 2^32
 }
 
 type state uint8
@@ -121,62 +109,19 @@ func (s *Session) Receive(l *Loop, p []byte) {
 // Closed releases what the session holds; the connection is gone.
 func (s *Session) Closed(l *Loop) {
 	s.leave(l)
-	s.release(l)
-	s.dropInput()
-	for s.out.Len() > 0 {
-		s.out.Pop(&l.rings).frame.Release()
-	}
-	s.gap = nil
+	s.dropInput(l)
+	s.dropOutput(l)
 	s.state = stateEnding
 }
 
+func (s *Session) user() string   { return s.names[:s.userLen] }
+func (s *Session) device() string { return s.names[s.userLen:] }
+
 // leave takes the session out of the registry.
 func (s *Session) leave(l *Loop) {
-	if s.user != "" && l.deps.Registry.Remove(s.user, s.handle) {
+	if s.names != "" && l.deps.Registry.Remove(s.user(), s.handle) {
 		l.Counters.Sessions.Add(-1)
 	}
-}
-
-func (s *Session) frames(l *Loop, p []byte) {
-	for s.state == stateOpen || s.state == stateClosing {
-		ev, n, ok, err := s.reader.Next(p, &l.frameLimits[s.encoding])
-		if err != nil {
-			var e *ws.Error
-			errors.As(err, &e)
-			l.Counters.BadFrames.Add(1)
-			s.fail(l, codec.CloseCode(e.Code), string(e.Reason))
-			return
-		}
-		if !ok {
-			s.unfinished(l)
-			return
-		}
-		p = p[n:]
-		s.event(l, ev)
-	}
-	s.release(l)
-}
-
-// unfinished accounts for the part of a message that is there.
-func (s *Session) unfinished(l *Loop) {
-	held := s.reader.Buffered()
-	l.deps.Memory.Add(held - int(s.held))
-	s.held = uint32(held)
-	switch {
-	case held == 0:
-		s.partAt = 0
-	case s.partAt == 0:
-		s.partAt = l.seconds()
-	case held > overBudgetBytes && l.deps.Memory.Over():
-		s.closeFor(l, backplane.CodeOverloaded, "the node has no room for a message that comes in parts")
-	}
-}
-
-// release gives the reader's memory back.
-func (s *Session) release(l *Loop) {
-	s.reader.Release()
-	l.deps.Memory.Add(-int(s.held))
-	s.held, s.partAt = 0, 0
 }
 
 func (s *Session) event(l *Loop, ev ws.Event) {

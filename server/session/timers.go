@@ -16,7 +16,7 @@ func (s *Session) Deadline(l *Loop) uint32 {
 	if s.state != stateOpen {
 		return s.deadline
 	}
-	return min(s.expires, s.idleAt(l), s.heartbeatAt(l), s.stalledAt(), s.overdueAt())
+	return min(s.deadline, s.idleAt(l), s.heartbeatAt(l), s.stalledAt(), s.overdueAt())
 }
 
 const never = 1<<32 - 1
@@ -26,15 +26,15 @@ func (s *Session) stalledAt() uint32 {
 	if !s.Pending() {
 		return never
 	}
-	return s.tookAt + secondsOf(stallTimeout)
+	return s.output.tookAt + secondsOf(stallTimeout)
 }
 
 // overdueAt returns when to give up a client that does not finish a message.
 func (s *Session) overdueAt() uint32 {
-	if s.partAt == 0 {
+	if s.input == nil {
 		return never
 	}
-	return s.partAt + secondsOf(messageTimeout)
+	return s.input.since + secondsOf(messageTimeout)
 }
 
 // idleAt returns when to ping a silent client, or to give a pinged one up.
@@ -42,7 +42,7 @@ func (s *Session) idleAt(l *Loop) uint32 {
 	if s.pingedAt != 0 {
 		at := s.pingedAt
 		if s.Pending() {
-			at = max(at, s.tookAt) // it reads, and has not come to the ping yet
+			at = max(at, s.output.tookAt) // it reads, and has not come to the ping yet
 		}
 		return at + secondsOf(idleGrace)
 	}
@@ -70,7 +70,7 @@ func (s *Session) Expire(l *Loop) bool {
 		}
 		return false
 	}
-	if now >= s.expires {
+	if now >= s.deadline {
 		s.closeFor(l, codec.CodeTokenExpired, "the token has expired")
 		return true
 	}

@@ -56,6 +56,7 @@ func newRoot() *cobra.Command {
 		newDev(),
 		newHashCheck(),
 		newListen(),
+		newLoad(),
 		newRoute(),
 		newSend(),
 		newServe(),

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -19,11 +20,19 @@ import (
 // handshake, and sends that are under way have twenty for the log's answer.
 const stopTimeout = 25 * time.Second
 
+// gcPercent is how much garbage a node lets come together before it collects, in
+// percent of what is live, unless GOGC says otherwise. Most of what is live is state
+// of connections, which makes no garbage; docs/performance.md has the figures.
+const gcPercent = 50
+
 // runNode starts a node, calls started, and runs it until it is told to stop or
 // cannot go on. A second signal ends the process at once.
 func runNode(o server.Options, started func(*server.Node)) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	node, err := server.Start(ctx, o)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -77,7 +78,7 @@ func (c *Config) clientOptions(wrap func(net.Conn) net.Conn) []kgo.Opt {
 		kgo.DisableClientMetrics(),
 	}
 	if c.Logger != nil {
-		opts = append(opts, kgo.WithLogger(kslog.New(c.Logger)))
+		opts = append(opts, kgo.WithLogger(kslog.New(slog.New(quiet{c.Logger.Handler()}))))
 	}
 	if m := c.SASL.mechanism(); m != nil {
 		opts = append(opts, kgo.SASL(m))

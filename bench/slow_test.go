@@ -18,13 +18,13 @@ func BenchmarkSlowReaders(b *testing.B) {
 	noTime(b)
 	n := size(10_000, 1000)
 	s := serve(b, realKafka(b)(partitions))
-	c := fedClientsOf(b, s, n, func(c *load.Config) { c.MSS = 1460 })
+	c := fedClientsOf(b, s, n, func(c *load.Config) { c.MSS, c.ReceiveBuffer = 1460, 4096 })
 
 	groups := int64(n) / fanout
 	timed := load.Traffic{
 		Shape: load.Group, Size: 512, Fanout: fanout, Rate: size(400.0, 100.0), Duration: size(10*time.Second, 2*time.Second),
 	}
-	flood := load.Traffic{Shape: load.Group, Size: 512, Fanout: fanout, InFlight: 64, Count: groups * 800}
+	flood := load.Traffic{Shape: load.Group, Size: 512, Fanout: fanout, InFlight: 64, Count: groups * 200}
 	measure := func() []float64 {
 		var p99 []float64
 		for range *rounds {
@@ -45,9 +45,11 @@ func BenchmarkSlowReaders(b *testing.B) {
 	if err != nil || slow != n/100 {
 		b.Fatalf("%d are slow, %v", slow, err)
 	}
-	c.runLossy(b, flood)
-	if m := s.metrics(b); m.value(b, `godwit_drops_total{reason="outbox_full"}`) == 0 {
-		b.Fatal("the slow ones' queues are not full: nothing was dropped for them")
+	for i := 0; s.metrics(b).value(b, `godwit_drops_total{reason="outbox_full"}`) == 0; i++ {
+		if i == 20 {
+			b.Fatal("nothing was dropped for the slow ones: their queues are not full")
+		}
+		c.runLossy(b, flood)
 	}
 	some := report.Median(measure())
 	metric(b, "p99-us", some)

@@ -155,6 +155,11 @@ func (l *loop) socket(c *conn) (fd int, err error) {
 			return 0, err
 		}
 	}
+	if size := l.g.config.ReceiveBuffer; size > 0 {
+		if err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, size); err != nil {
+			return 0, err
+		}
+	}
 	// Closed without a handshake: neither side keeps the port waiting.
 	if err = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}); err != nil {
 		return 0, err

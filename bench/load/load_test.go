@@ -263,6 +263,7 @@ func TestConfigIsChecked(t *testing.T) {
 		"Addr":        func(c *Config) { c.Addr = ":80" },
 		"Tables":      func(c *Config) { c.Tables, c.Loops, c.Connections = true, 1, perTable+1 },
 		"MSS":         func(c *Config) { c.MSS = 1 },
+		"ReceiveBuf":  func(c *Config) { c.ReceiveBuffer = -1 },
 		"Heartbeat":   func(c *Config) { c.Heartbeat = -1 },
 	} {
 		c := good

@@ -51,6 +51,11 @@ type Traffic struct {
 	Patience time.Duration `json:"patience,omitempty"`
 }
 
+// Validate reports what is wrong with t for a generator with the configuration c. Run
+// does so, too.
+func (t Traffic) Validate(c Config) error { return errors.Join(c.complete(), t.complete(&c)) }
+
+// complete checks t and fills in what was left out. c is complete.
 func (t *Traffic) complete(c *Config) error {
 	var errs []error
 	check := func(ok bool, format string, args ...any) {
@@ -148,7 +153,9 @@ func (t *trafficJob) step(l *loop) int64 {
 	case len(t.flights) == 0 || l.now >= t.ending:
 		l.counters.unknown.Add(int64(len(t.flights)))
 		l.counters.flying.Add(-int64(len(t.flights)))
-		clear(t.flights)
+		for key := range t.flights {
+			t.lose(l, key)
+		}
 		t.complete = true
 		t.finished()
 		return never
@@ -299,14 +306,22 @@ func (t *trafficJob) answered(l *loop, c *conn, s stamp, status backplane.Status
 	case backplane.Stored:
 		l.counters.stored.Add(1)
 		l.results.ack.RecordValue(l.micros(f.at))
-		t.book.enter(l.g, s, f.target, t.spec.Shape == Group)
+		t.book.enter(l.g, s, f.target, true)
 	case backplane.Rejected:
 		l.counters.rejected.Add(1)
 		l.counters.count("rejected: " + string(code))
 	default:
 		l.counters.unknown.Add(1)
 		l.counters.count("unknown: " + string(code))
+		t.book.enter(l.g, s, f.target, false)
 	}
+}
+
+// lose forgets a flight that gets no answer any more.
+func (t *trafficJob) lose(l *loop, key uint64) {
+	s := stamp{t.run, uint32(key >> 32), uint32(key)}
+	t.book.enter(l.g, s, t.flights[key].target, false)
+	delete(t.flights, key)
 }
 
 // abandon gives up what a connection that has gone had in flight.
@@ -314,7 +329,7 @@ func (t *trafficJob) abandon(l *loop, c *conn) {
 	id := l.id(c)
 	for key := range t.flights {
 		if uint32(key>>32) == id {
-			delete(t.flights, key)
+			t.lose(l, key)
 			l.counters.unknown.Add(1)
 			l.counters.flying.Add(-1)
 		}

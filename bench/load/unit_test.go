@@ -116,48 +116,80 @@ func TestCheckSees(t *testing.T) {
 	}
 }
 
-// TestBook gives connections what they are due, and then something else.
-func TestBook(t *testing.T) {
+// bookkeeping is a loop with ten open connections of as many users.
+func bookkeeping(fanout int) (*Generator, *loop, *book) {
 	c := Config{Protocol: Proto, Connections: 10, Users: 10, Partitions: 1, Prefix: "u"}
 	g := &Generator{config: c}
 	l := &loop{g: g}
 	g.loops = []*loop{l}
-	b := newBook(&c, 5)
 	for range 10 {
 		l.slots.take().state = stateOpen
 	}
-	give := func(user uint32, s stamp) {
-		conn := l.slots.at(int(user))
-		conn.count++
-		conn.sum += s.hash()
-	}
+	return g, l, newBook(&c, fanout)
+}
+
+func (l *loop) give(user uint32, s stamp) {
+	c := l.slots.at(int(user))
+	c.count++
+	c.sum += s.hash()
+}
+
+// TestBook gives connections what they are due, and then something else.
+func TestBook(t *testing.T) {
+	g, l, b := bookkeeping(0)
 	one, two := stamp{1, 3, 1}, stamp{1, 3, 2}
-	b.enter(g, one, 7, false)
-	give(7, one)
-	give(3, one)
-	b.enter(g, two, uint32(b.groupOf[2]), true)
-	for _, user := range b.members[b.groupOf[2]] {
-		give(user, two)
+	for _, s := range []stamp{one, two} {
+		b.enter(g, s, 7, true)
+		l.give(7, s)
+		l.give(3, s)
 	}
-	if got := l.check(b); !got.Exact() || got.Due != 7 || got.Checked != 10 {
+	if got := l.check(b); !got.Exact() || got.Due != 4 || got.Checked != 10 {
 		t.Fatalf("%+v", got)
 	}
-	conn := l.slots.at(7)
-	conn.sum ^= 1
+	c := l.slots.at(7)
+	c.sum ^= 1
 	if got := l.check(b); got.Wrong != 1 || got.Exact() {
 		t.Errorf("another message in place of one: %+v", got)
 	}
-	conn.count--
+	c.count--
 	if got := l.check(b); got.Lost != 1 || got.Exact() {
 		t.Errorf("a loss: %+v", got)
 	}
-	conn.count += 3
+	c.count += 3
 	if got := l.check(b); got.Doubled != 2 || got.Exact() {
 		t.Errorf("two too many: %+v", got)
 	}
-	conn.partial = true
+	b.enter(g, stamp{1, 2, 1}, 7, false)
+	if got := l.check(b); got.Doubled != 1 || got.Maybe != 2 {
+		t.Errorf("two too many, one of which may be there: %+v", got)
+	}
+	c.count--
+	if got := l.check(b); !got.Exact() {
+		t.Errorf("one that may be there: %+v", got)
+	}
+	c.count, c.partial = 0, true
 	if got := l.check(b); !got.Exact() || got.Unchecked != 1 || got.Checked != 9 {
 		t.Errorf("a connection that was not there: %+v", got)
+	}
+}
+
+// TestBookOfGroups: what goes to a group is due to all of its members.
+func TestBookOfGroups(t *testing.T) {
+	g, l, b := bookkeeping(5)
+	if len(b.members) != 2 {
+		t.Fatalf("%d groups of 10 users by fives", len(b.members))
+	}
+	s := stamp{1, 2, 1}
+	b.enter(g, s, 1, true)
+	for _, user := range b.members[1] {
+		l.give(user, s)
+	}
+	if got := l.check(b); !got.Exact() || got.Due != 5 {
+		t.Errorf("%+v", got)
+	}
+	l.slots.at(int(b.members[0][0])).count++
+	if got := l.check(b); got.Doubled != 1 {
+		t.Errorf("one to the other group: %+v", got)
 	}
 }
 

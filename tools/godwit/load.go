@@ -122,6 +122,9 @@ func (f *loadFlags) complete() error {
 	default:
 		return usagef("--encoding is %q: must be json or proto", f.encoding)
 	}
+	if f.traffic.Duration < 0 || f.connectRate < 0 {
+		return usagef("--duration and --connect-rate must not be negative")
+	}
 	switch {
 	case f.fanout == 1:
 		f.traffic.Shape = load.Unicast
@@ -130,17 +133,24 @@ func (f *loadFlags) complete() error {
 	default:
 		return usagef("--fanout is %d: must be 1 to %d", f.fanout, backplane.MaxRecipients)
 	}
+	f.config.Tables = f.config.Connections > sharedTable
+	if err := f.readKey(); err != nil {
+		return err
+	}
+	err = f.config.Validate()
+	if err == nil && f.traffic.Duration != 0 {
+		err = f.traffic.Validate(f.config)
+	}
+	if err != nil {
+		return &usageError{err.Error()}
+	}
 	if f.slow < 0 || f.storm < 0 || f.slow+f.storm > f.config.Connections {
 		return usagef("--slow is %d and --storm %d: there are %d connections", f.slow, f.storm, f.config.Connections)
 	}
 	if f.storm > 0 && f.stormEvery <= 0 {
 		return usagef("--storm-every is %v: must be above 0", f.stormEvery)
 	}
-	if f.traffic.Duration < 0 || f.connectRate < 0 {
-		return usagef("--duration and --connect-rate must not be negative")
-	}
-	f.config.Tables = f.config.Connections > sharedTable
-	return f.readKey()
+	return nil
 }
 
 // sharedTable is how many connections the process's usual table of descriptors takes,
@@ -173,7 +183,7 @@ type loadReport struct {
 func (f *loadFlags) run(ctx context.Context, stop func(), stdout, stderr io.Writer) (err error) {
 	g, err := load.New(f.config)
 	if err != nil {
-		return &usageError{err.Error()}
+		return err
 	}
 	defer g.Close()
 	watch := startWatch(g, stderr)
@@ -202,7 +212,7 @@ func (f *loadFlags) run(ctx context.Context, stop func(), stdout, stderr io.Writ
 		sent()
 		<-stormed
 		if err != nil {
-			return &usageError{err.Error()}
+			return err
 		}
 	}
 	stop()

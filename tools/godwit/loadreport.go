@@ -98,6 +98,9 @@ func (r *loadReport) printText(w io.Writer) error {
 	latency("delivery", t.Deliver)
 	line("check", "%s deliveries were due on %s connections: %s lost, %s doubled, %s wrong; %s connections unchecked",
 		n(t.Check.Due), n(t.Check.Checked), n(t.Check.Lost), n(t.Check.Doubled), n(t.Check.Wrong+s.Bad), n(t.Check.Unchecked))
+	if t.Check.Maybe > 0 {
+		line("", "%s deliveries more are possible, of messages whose outcome is unknown", n(t.Check.Maybe))
+	}
 	for _, events := range []map[string]int64{c.Stats.Events, s.Events} {
 		for _, name := range slices.Sorted(maps.Keys(events)) {
 			line("", "%s times %s", n(events[name]), name)

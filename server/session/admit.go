@@ -1,8 +1,6 @@
 package session
 
 import (
-	"time"
-
 	"github.com/godwit-im/godwit/backplane"
 	"github.com/godwit-im/godwit/codec"
 	"github.com/godwit-im/godwit/codec/ws"
@@ -51,10 +49,11 @@ func (s *Session) admit(l *Loop, head, early []byte, r *ws.Request, h hello, cla
 	s.frames(l, early)
 }
 
-// expiry returns when a token expires, on the loop's clock.
+// expiry returns when a token expires, on the loop's clock. It rounds up: whoever is told
+// that its token has expired must not be let in with it again.
 func (l *Loop) expiry(c auth.Claims) uint32 {
-	left := int64(c.Expires.Sub(l.Wall) / time.Second)
-	return uint32(min(int64(l.seconds())+max(left, 0), 1<<32-1))
+	at := l.Now + c.Expires.Sub(l.Wall).Milliseconds()
+	return uint32(min(max((at+999)/1000, 0), 1<<32-1))
 }
 
 // refresh replaces the session's token. A place for an answer is reserved; a token

@@ -281,6 +281,21 @@ func TestRefreshAndExpiry(t *testing.T) {
 	}
 }
 
+// TestExpiryRoundsUp: a session does not end before its token does, at any fraction of a
+// second.
+func TestExpiryRoundsUp(t *testing.T) {
+	for _, ms := range []int64{0, 1, 500, 999} {
+		r := newRig(t)
+		r.loop.Now += ms
+		r.loop.Wall = r.loop.Wall.Add(time.Duration(ms+300) * time.Millisecond)
+		p := r.connect("alice@1700000002", codec.JSON)
+		ends := r.loop.Now + 2000 - (ms + 300)
+		if at := int64(p.s.deadline) * 1000; at < ends || at >= ends+1000 {
+			t.Errorf("%d ms into a second: the session ends at %d, its token at %d", ms, at, ends)
+		}
+	}
+}
+
 func TestTimeouts(t *testing.T) {
 	r := newRig(t)
 	silent, half := r.open(), r.open()

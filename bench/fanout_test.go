@@ -32,7 +32,7 @@ func BenchmarkFanout(b *testing.B) {
 		name    string
 		traffic load.Traffic
 	}{
-		{"single", load.Traffic{InFlight: max(int(groups)/4, 4)}},
+		{"single", load.Traffic{InFlight: max(int(groups)/8, 4)}},
 		{"backlog", load.Traffic{InFlight: 1024, Burst: 64}},
 	} {
 		t := kind.traffic
@@ -46,7 +46,7 @@ func BenchmarkFanout(b *testing.B) {
 				r := ours.run(b, t)
 				used := s.cpu(b) - before
 				frame = int(r.Stats.Bytes/r.Stats.Frames) - 4
-				rate = float64(r.Stats.Deliveries) / r.Elapsed.Seconds()
+				rate = float64(r.Stats.Deliveries) / r.Arrived.Seconds()
 				together = float64(r.Stats.Frames) / float64(r.Stats.Reads)
 				return perOp(used, r.Stats.Deliveries)
 			}

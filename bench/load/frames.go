@@ -63,9 +63,7 @@ func (l *loop) deliver(c *conn, d *codec.Deliver) {
 		l.counters.stale.Add(1)
 		return
 	}
-	c.count++
-	c.sum += s.hash()
-	l.counters.deliveries.Add(1)
+	t.arrive(l, c, s)
 	if len(d.Message.Body) == 0 && d.Self {
 		return // the copy of the session that sent it
 	}
@@ -75,6 +73,14 @@ func (l *loop) deliver(c *conn, d *codec.Deliver) {
 		return
 	}
 	l.results.deliver.RecordValue(l.micros(at))
+}
+
+// arrive counts a message of the run.
+func (t *trafficJob) arrive(l *loop, c *conn, s stamp) {
+	c.count++
+	c.sum += s.hash()
+	t.arrived = l.now
+	l.counters.deliveries.Add(1)
 }
 
 // ack takes the answer to a send.
@@ -96,9 +102,7 @@ func (l *loop) echo(c *conn, payload []byte) {
 	if !ok || s.run != t.run {
 		return
 	}
-	c.count++
-	c.sum += s.hash()
-	l.counters.deliveries.Add(1)
+	t.arrive(l, c, s)
 	l.results.deliver.RecordValue(l.micros(at))
 	t.answered(l, c, s, backplane.Stored, "")
 }

@@ -140,6 +140,13 @@ func TestShapes(t *testing.T) {
 			if r.Stats.Stored == 0 {
 				t.Error("nothing was sent")
 			}
+			g.each(func(l *loop) {
+				l.slots.each(func(c *conn) {
+					if c.buf != nil || c.reader.Buffered() != 0 {
+						t.Error("an idle connection holds a buffer")
+					}
+				})
+			})
 		})
 	}
 }

@@ -194,6 +194,7 @@ func latencyOf(h *hdrhistogram.Histogram) Latency {
 // Result is the outcome of opening connections or of a run.
 type Result struct {
 	Elapsed time.Duration `json:"elapsed_ns"` // until the last was open or answered
+	Arrived time.Duration `json:"arrived_ns"` // until the last delivery of a run
 	Stats   Stats         `json:"stats"`      // of this time only, but for the gauges
 	Connect Latency       `json:"connect"`    // from the socket to the welcome
 	Ack     Latency       `json:"ack"`        // from when a send was due to its answer

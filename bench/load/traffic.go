@@ -108,6 +108,7 @@ type trafficJob struct {
 	flights  map[uint64]flight
 	ending   int64 // when waiting for answers ends, 0 while sending
 	last     int64 // when the last answer came
+	arrived  int64 // when the last delivery came
 	complete bool
 }
 

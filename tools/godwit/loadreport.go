@@ -94,7 +94,7 @@ func (r *loadReport) printText(w io.Writer) error {
 	t, s := &r.Traffic, &r.Traffic.Stats
 	line("sent", "%s, %s a second: %s stored, %s rejected, %s unknown, %s unsent", n(s.Sent), each(s.Sent, t.Elapsed), n(s.Stored), n(s.Rejected), n(s.Unknown), n(s.Unsent))
 	latency("ack", t.Ack)
-	line("delivered", "%s, %s a second; %s told as gaps", n(s.Deliveries), each(s.Deliveries, t.Elapsed), n(s.Gapped))
+	line("delivered", "%s, %s a second; %s told as gaps", n(s.Deliveries), each(s.Deliveries, t.Arrived), n(s.Gapped))
 	latency("delivery", t.Deliver)
 	line("check", "%s deliveries were due on %s connections: %s lost, %s doubled, %s wrong; %s connections unchecked",
 		n(t.Check.Due), n(t.Check.Checked), n(t.Check.Lost), n(t.Check.Doubled), n(t.Check.Wrong+s.Bad), n(t.Check.Unchecked))

@@ -2,7 +2,7 @@ package kafka_test
 
 import (
 	"errors"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"time"
 
@@ -37,27 +37,19 @@ func refuse(cluster *kfake.Cluster, err *kerr.Error, count int, partitions ...in
 	})
 }
 
-// stall makes the broker leave produce requests without an answer until the
-// function it returns is called; they are then handled, those that came meanwhile
-// too.
+// stall makes the broker answer nothing from the next produce request on, until the
+// function it returns is called; what came meanwhile is then handled. The request
+// blocks the one goroutine of the broker: its own way to let requests sleep may
+// lock up for ever when it is closed meanwhile.
 func stall(t *testing.T, cluster *kfake.Cluster) (release func()) {
 	t.Helper()
 	released := make(chan struct{})
-	var over atomic.Bool
 	cluster.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
-		if over.Load() {
-			cluster.DropControl()
-			return nil, nil, false
-		}
-		cluster.KeepControl()
-		cluster.SleepControl(func() { <-released })
+		cluster.DropControl()
+		<-released
 		return nil, nil, false
 	})
-	release = func() {
-		if over.CompareAndSwap(false, true) {
-			close(released)
-		}
-	}
+	release = sync.OnceFunc(func() { close(released) })
 	t.Cleanup(release)
 	return release
 }

@@ -26,4 +26,8 @@ const (
 
 	// MaxPartitions bounds N, the number of partitions of a generation.
 	MaxPartitions = 10_000
+
+	// MaxTTL is the longest time to live of a message, in milliseconds: a year. What is
+	// to stay longer needs none.
+	MaxTTL = 365 * 24 * 3600 * 1000
 )

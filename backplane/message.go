@@ -17,9 +17,12 @@ const (
 	// KindSignal is news of the moment (typing, presence): delivered to who is
 	// there, and forgotten.
 	KindSignal Kind = 1
+	// KindErase hides everything that stands before it in the timeline of the user
+	// whom it is from. Operators send it, no client can, and it is never delivered.
+	KindErase Kind = 2
 )
 
-// Valid reports whether k is a kind that this version knows.
+// Valid reports whether k is a kind that a client may send.
 func (k Kind) Valid() bool { return k <= KindSignal }
 
 // Message is what users send each other. Its byte slices may alias the buffer
@@ -30,8 +33,14 @@ type Message struct {
 	To        [][]byte
 	ID        []byte // the client's own id for the send
 	Kind      Kind
-	Body      []byte
+	// TTL is how many milliseconds after its log time the message is hidden; 0 is never.
+	TTL  int64
+	Body []byte
 }
+
+// Expired reports whether a message of log time logTime is hidden at time now, both in
+// Unix milliseconds.
+func (m *Message) Expired(logTime, now int64) bool { return m.TTL > 0 && now-logTime >= m.TTL }
 
 // The field numbers of Message in codec/godwit.proto. The body is last, so that
 // a message without its body is a prefix of the message.
@@ -42,6 +51,7 @@ const (
 	fieldID        = 4
 	fieldKind      = 5
 	fieldBody      = 6
+	fieldTTL       = 7
 )
 
 // MessageID is the key by which duplicates are known: it is the same on every
@@ -83,8 +93,8 @@ func Identify(device []byte, m *Message) MessageID {
 }
 
 // AppendMessage appends the encoding of m, the protobuf of Message in
-// codec/godwit.proto with its fields in order of their numbers. These bytes
-// are the value of the records in the log.
+// codec/godwit.proto with its fields in order of their numbers, but the body
+// last. These bytes are the value of the records in the log.
 func AppendMessage(dst []byte, m *Message) []byte {
 	dst = AppendHead(dst, m)
 	if len(m.Body) > 0 {
@@ -110,6 +120,10 @@ func AppendHead(dst []byte, m *Message) []byte {
 		dst = protowire.AppendTag(dst, fieldKind, protowire.VarintType)
 		dst = protowire.AppendVarint(dst, uint64(m.Kind))
 	}
+	if m.TTL > 0 {
+		dst = protowire.AppendTag(dst, fieldTTL, protowire.VarintType)
+		dst = protowire.AppendVarint(dst, uint64(m.TTL))
+	}
 	return dst
 }
 
@@ -128,12 +142,16 @@ func ParseMessage(b []byte, m *Message) error {
 			return ErrBadMessage
 		}
 		b = b[n:]
-		if num == fieldKind && typ == protowire.VarintType {
+		if (num == fieldKind || num == fieldTTL) && typ == protowire.VarintType {
 			v, n := protowire.ConsumeVarint(b)
-			if n < 0 || v > 255 {
+			if n < 0 || num == fieldKind && v > 255 || v > MaxTTL {
 				return ErrBadMessage
 			}
-			m.Kind = Kind(v)
+			if num == fieldKind {
+				m.Kind = Kind(v)
+			} else {
+				m.TTL = int64(v)
+			}
 			b = b[n:]
 			continue
 		}

@@ -21,15 +21,24 @@ var ranks = map[string]int{
 	"server/placement": 1,
 
 	// The wire protocol, the log, the settings.
-	"backplane/kafka": 2,
-	"codec":           2,
-	"server/config":   2,
+	"backplane/history": 2,
+	"backplane/kafka":   2,
+	"codec":             2,
+	"server/config":     2,
 
 	// The log for one node and for tests.
 	"backplane/embedded":  3,
 	"backplane/kafkatest": 4,
 
+	// Timelines: the stores, and the tests that all of them pass.
+	"backplane/history/cassandra":     3,
+	"backplane/history/cassandratest": 4,
+	"backplane/history/historytest":   3,
+	"backplane/history/pebble":        3,
+
 	// A node, from the inside out.
+	"server/tail":     3,
+	"server/timeline": 4,
 	"server/delivery": 4,
 	"server/session":  5,
 	"server/reactor":  6,
@@ -53,7 +62,9 @@ var ranks = map[string]int{
 // forTests are the packages that serve tests. Only tests, and other such packages,
 // may import them.
 var forTests = map[string]bool{
-	"backplane/kafkatest": true,
+	"backplane/history/cassandratest": true,
+	"backplane/history/historytest":   true,
+	"backplane/kafkatest":             true,
 }
 
 // owners are the modules that only some packages may know, tests included: all
@@ -65,6 +76,8 @@ var owners = []struct {
 }{
 	{"github.com/twmb/franz-go", set("backplane/kafka", "backplane/embedded", "backplane/kafkatest"), false},
 	{"github.com/panjf2000/gnet", set("server/reactor"), false},
+	{"github.com/cockroachdb/pebble", set("backplane/history/pebble"), false},
+	{"github.com/apache/cassandra-gocql-driver", set("backplane/history/cassandra", "backplane/history/cassandratest"), false},
 	{"github.com/knadh/koanf", set("server/config"), false},
 	{"github.com/golang-jwt/jwt", set("server/auth"), true},
 	{"github.com/spf13/cobra", set("tools/godwit"), false},

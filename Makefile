@@ -13,10 +13,10 @@ TEST_FLAGS ?= -race -shuffle=on -timeout 15m
 
 GO_FILES = find . -name '*.go' -not -path './.cache/*' -not -path '*/node_modules/*'
 
-.PHONY: help build run test prepare test-flags lint generate fuzz kafka kafka-stop bench-peers bench bench-quick bench-million clean
+.PHONY: help build run test prepare test-flags lint generate fuzz kafka kafka-stop cassandra cassandra-stop bench-peers bench bench-quick bench-million clean
 
 help: ## list the tasks
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/godwit
 	$(GO) build -trimpath -o bin/godwit ./tools/godwit
@@ -74,6 +74,12 @@ kafka: ## start Apache Kafka on port 9092
 kafka-stop: ## stop it
 	@bash tools/kafka/kafka.sh stop
 
+cassandra: ## start Apache Cassandra on port 9042
+	@bash tools/cassandra/cassandra.sh start
+
+cassandra-stop: ## stop it
+	@bash tools/cassandra/cassandra.sh stop
+
 # A module of its own: what godwit is compared with is not what it depends on.
 bench-peers: ## build and test the servers that benchmarks compare with
 	staticcheck=$$($(GO) tool -n staticcheck); cd bench/peers; \
@@ -82,4 +88,4 @@ bench-peers: ## build and test the servers that benchmarks compare with
 
 clean: ## delete what was built and fetched; not godwit-data
 	rm -rf bin
-	if [[ -e .cache ]]; then bash tools/kafka/kafka.sh stop && rm -rf .cache; fi
+	if [[ -e .cache ]]; then bash tools/kafka/kafka.sh stop && bash tools/cassandra/cassandra.sh stop && rm -rf .cache; fi

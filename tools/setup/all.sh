@@ -10,6 +10,7 @@ flock 9
 missing=()
 bash "$setup/compiler.sh" || missing+=("a C compiler")
 bash "$setup/../kafka/kafka.sh" fetch || missing+=("Apache Kafka")
+bash "$setup/../cassandra/cassandra.sh" fetch || missing+=("Apache Cassandra")
 bash "$setup/chromium.sh" || missing+=("Chromium")
 bash "$setup/python.sh" || missing+=("Python with a WebSocket client")
 bash "$setup/node.sh" || missing+=("Node.js with a WebSocket client")

@@ -30,7 +30,7 @@ func BenchmarkDensity(b *testing.B) {
 	metric(b, "heap-B/conn", (after.heap-before.heap)/n)
 	metric(b, "objects/conn", (after.objects-before.objects)/n)
 	metric(b, "load-B/conn", float64(c.usage(b).RSS-clientsBefore.RSS)/n)
-	c.kill()
+	c.Kill()
 
 	p := newPeer(b, "gnet-bare")
 	floor := p.clientsOf(b, many)

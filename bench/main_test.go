@@ -5,12 +5,12 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
 	"github.com/godwit-im/godwit/bench/load"
 	"github.com/godwit-im/godwit/bench/report"
+	"github.com/godwit-im/godwit/tools/processtest"
 )
 
 var (
@@ -102,25 +102,15 @@ func tell(format string, args ...any) {
 // built are the programs that were built, by name; building is done once.
 var built = map[string]string{}
 
-// build builds a package of the module in dir into the cache folder, and returns the
-// program.
+// build builds a package of the module in dir and returns the program.
 func build(tb testing.TB, name, dir, pkg string) string {
 	tb.Helper()
 	if program := built[name]; program != "" {
 		return program
 	}
-	cache := os.Getenv("GODWIT_CACHE")
-	if cache == "" {
-		cache = filepath.Join(root, ".cache")
-	}
-	program, err := filepath.Abs(filepath.Join(cache, "bench", name))
+	program, err := processtest.Build(root, filepath.Join("bench", name), dir, pkg, "-trimpath")
 	if err != nil {
 		tb.Fatal(err)
-	}
-	cmd := exec.Command("go", "build", "-trimpath", "-o", program, pkg)
-	cmd.Dir = dir
-	if out, err := cmd.CombinedOutput(); err != nil {
-		tb.Fatalf("building %s: %v\n%s", name, err, out)
 	}
 	built[name] = program
 	return program

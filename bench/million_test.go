@@ -93,7 +93,7 @@ func (m *million) connect() {
 		if err != nil || r.Stats.Opened != int64(part) {
 			m.b.Fatalf("of %d connections %d were opened: %v %v", part, r.Stats.Opened, r.Stats.Events, err)
 		}
-		m.tell("%d connections after %v; the node has %d MB", r.Stats.Open, time.Since(start).Round(time.Second), rss(m.b, m.s.pid())>>20)
+		m.tell("%d connections after %v; the node has %d MB", r.Stats.Open, time.Since(start).Round(time.Second), rss(m.b, m.s.Pid())>>20)
 	}
 	took := time.Since(start)
 	n := float64(m.n)

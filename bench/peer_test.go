@@ -32,7 +32,7 @@ func newPeer(tb testing.TB, name string) *peer {
 }
 
 // cpu returns the CPU time that the peer has taken.
-func (p *peer) cpu(tb testing.TB) time.Duration { tb.Helper(); return cpu(tb, p.pid()) }
+func (p *peer) cpu(tb testing.TB) time.Duration { tb.Helper(); return cpu(tb, p.Pid()) }
 
 // clientsOf starts a load process for n connections to the peer.
 func (p *peer) clientsOf(tb testing.TB, n int) *clients {

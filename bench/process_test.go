@@ -1,61 +1,36 @@
 package bench
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
-	"runtime"
 	"strconv"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
+
+	"github.com/godwit-im/godwit/tools/processtest"
 )
 
 // patience only ends what has failed.
 const patience = 2 * time.Minute
 
-// process is a child process.
+// process is a child process that is spoken to over two pipes.
 type process struct {
-	cmd    *exec.Cmd
+	*processtest.Process
 	stdin  io.WriteCloser
 	stdout io.Reader
-	stderr output
-	done   chan struct{} // closed when it has ended
-}
-
-// output keeps what a process writes. Any goroutine may use it.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
 }
 
 // launch starts a program. It is killed when the test ends.
 func launch(tb testing.TB, env []string, program string, args ...string) *process {
 	tb.Helper()
-	p := &process{cmd: exec.Command(program, args...), done: make(chan struct{})}
-	p.cmd.Env = append(environment(), env...)
-	p.cmd.Stderr = &p.stderr
-	// It must not outlive a test process that is killed.
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	var err error
-	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
+	cmd := exec.Command(program, args...)
+	cmd.Env = env
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
 		tb.Fatal(err)
 	}
 	// Not StdoutPipe, which Wait closes.
@@ -63,63 +38,11 @@ func launch(tb testing.TB, env []string, program string, args ...string) *proces
 	if err != nil {
 		tb.Fatal(err)
 	}
-	p.stdout, p.cmd.Stdout = reader, writer
-	started := make(chan error, 1)
-	go func() {
-		// Pdeathsig tells of the thread that started the process, so that one waits.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		defer close(p.done)
-		err := p.cmd.Start()
-		writer.Close()
-		started <- err
-		if err == nil {
-			_ = p.cmd.Wait() // why it ended is in what it wrote
-		}
-	}()
-	if err := <-started; err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() {
-		p.kill()
-		reader.Close()
-		if tb.Failed() {
-			tb.Logf("%s wrote:\n%s", program, tail(p.stderr.String()))
-		}
-	})
+	cmd.Stdout = writer
+	tb.Cleanup(func() { reader.Close() })
+	p := &process{processtest.Start(tb, cmd), stdin, reader}
+	writer.Close()
 	return p
-}
-
-// environment returns this process's variables without those that are settings of a
-// node.
-func environment() []string {
-	var env []string
-	for _, kv := range os.Environ() {
-		if !strings.HasPrefix(kv, "GODWIT_") {
-			env = append(env, kv)
-		}
-	}
-	return env
-}
-
-// tail returns the end of a log.
-func tail(log string) string { return log[max(0, len(log)-8000):] }
-
-func (p *process) pid() int { return p.cmd.Process.Pid }
-
-// kill ends the process as kill -9 does, if it runs.
-func (p *process) kill() {
-	_ = p.cmd.Process.Kill() // the error says that it has ended
-	<-p.done
-}
-
-func (p *process) ended() bool {
-	select {
-	case <-p.done:
-		return true
-	default:
-		return false
-	}
 }
 
 // ticks is how many units of CPU time /proc has in a second: USER_HZ, which is 100 on

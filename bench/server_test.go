@@ -2,7 +2,6 @@ package bench
 
 import (
 	"crypto/rand"
-	"encoding/json"
 	"io"
 	"net/http"
 	"os"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/godwit-im/godwit/backplane/kafka"
 	"github.com/godwit-im/godwit/backplane/kafkatest"
+	"github.com/godwit-im/godwit/tools/processtest"
 )
 
 // partitions is the number of partitions of most benchmarks: so few that each has
@@ -70,8 +70,8 @@ func serve(tb testing.TB, log kafka.Config, flags ...string) *server {
 		"--kafka-partitions", strconv.Itoa(int(log.Partitions)),
 	}, flags...)...)
 	eventually(tb, "the node serves", func() bool {
-		if s.ended() {
-			tb.Fatalf("the node ended instead of serving:\n%s", tail(s.stderr.String()))
+		if s.Ended() {
+			tb.Fatalf("the node ended instead of serving:\n%s", processtest.Tail(s.Stderr.String()))
 		}
 		return s.logged() && s.ready()
 	})
@@ -83,15 +83,9 @@ func (s *server) logged() bool {
 	if s.admin != "" {
 		return true
 	}
-	for line := range strings.Lines(s.stderr.String()) {
-		var l struct{ Msg, URL, Admin string }
-		if json.Unmarshal([]byte(line), &l) == nil && l.Msg == "serving" {
-			s.addr = strings.TrimSuffix(strings.TrimPrefix(l.URL, "ws://"), "/v1/connect")
-			s.admin = l.Admin
-			return true
-		}
-	}
-	return false
+	l, ok := s.Logged("serving")
+	s.addr, s.admin = strings.TrimSuffix(strings.TrimPrefix(l.URL, "ws://"), "/v1/connect"), l.Admin
+	return ok
 }
 
 // adminClient asks admin ports. It keeps no connections.
@@ -165,7 +159,7 @@ type memory struct {
 // sync.Pool holds goes with the second.
 func (s *server) memory(tb testing.TB) memory {
 	tb.Helper()
-	m := memory{rss: rss(tb, s.pid())}
+	m := memory{rss: rss(tb, s.Pid())}
 	for range 2 {
 		s.get(tb, "/debug/pprof/heap?gc=1")
 	}
@@ -176,7 +170,7 @@ func (s *server) memory(tb testing.TB) memory {
 }
 
 // cpu returns the CPU time that the node has taken.
-func (s *server) cpu(tb testing.TB) time.Duration { tb.Helper(); return cpu(tb, s.pid()) }
+func (s *server) cpu(tb testing.TB) time.Duration { tb.Helper(); return cpu(tb, s.Pid()) }
 
 // eventually waits until cond is true.
 func eventually(tb testing.TB, what string, cond func() bool) {

@@ -35,7 +35,7 @@ func BenchmarkSlowReaders(b *testing.B) {
 	full := func() float64 { return s.metrics(b).value(b, `godwit_drops_total{reason="outbox_full"}`) }
 
 	c.run(b, flood) // so that memory has grown as far as this takes it
-	before := rss(b, s.pid())
+	before := rss(b, s.Pid())
 	var none, some, ratios, grown []float64
 	for range *rounds {
 		none = append(none, measure())
@@ -55,7 +55,7 @@ func BenchmarkSlowReaders(b *testing.B) {
 		}
 		some = append(some, measure())
 		ratios = append(ratios, some[len(some)-1]/none[len(none)-1])
-		grown = append(grown, float64(rss(b, s.pid())-before)/1e6)
+		grown = append(grown, float64(rss(b, s.Pid())-before)/1e6)
 		if _, err := c.Resume(); err != nil {
 			b.Fatal(err)
 		}

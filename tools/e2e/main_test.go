@@ -3,12 +3,12 @@ package e2e
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/godwit-im/godwit/backplane/kafkatest"
+	"github.com/godwit-im/godwit/tools/processtest"
 )
 
 // patience is how long a test waits for what must happen. It only ends tests that
@@ -30,23 +30,10 @@ func TestMain(m *testing.M) {
 	kafkatest.Main(m)
 }
 
-// build builds the command into the cache folder, with the race detector if the
-// tests have it.
-func build() error {
-	cache := os.Getenv("GODWIT_CACHE")
-	if cache == "" {
-		cache = filepath.Join(root, ".cache")
-	}
-	var err error
-	if godwit, err = filepath.Abs(filepath.Join(cache, "e2e", "godwit")); err != nil {
-		return err
-	}
-	cmd := exec.Command("go", "build", raceFlag, "-o", godwit, "./tools/godwit")
-	cmd.Dir = root
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("building godwit: %w\n%s", err, out)
-	}
-	return nil
+// build builds the command, with the race detector if the tests have it.
+func build() (err error) {
+	godwit, err = processtest.Build(root, "e2e/godwit", root, "./tools/godwit", raceFlag)
+	return err
 }
 
 // eventually waits until cond is true.

@@ -16,7 +16,7 @@ import (
 
 // node is a server under test.
 type node struct {
-	*process
+	process
 	url   string // where clients connect
 	admin string // the address of the admin port
 	key   *key
@@ -61,11 +61,9 @@ func serve(t testing.TB, cfg kafka.Config, k *key, flags ...string) *node {
 	}, logFlags(cfg)...)
 	n.process = launch(t, append(args, flags...)...)
 	n.await(t, func() bool {
-		l := n.logged("serving")
-		if l != nil {
-			n.url, n.admin = l.URL, l.Admin
-		}
-		return l != nil
+		l, ok := n.Logged("serving")
+		n.url, n.admin = l.URL, l.Admin
+		return ok
 	})
 	return n
 }
@@ -86,7 +84,7 @@ func dev(t testing.TB, data string) *node {
 		n:       embeddedPartitions,
 	}
 	n.await(t, func() bool {
-		url, admin := devURL.FindStringSubmatch(n.stdout.String()), devAdmin.FindStringSubmatch(n.stdout.String())
+		url, admin := devURL.FindStringSubmatch(n.Stdout.String()), devAdmin.FindStringSubmatch(n.Stdout.String())
 		if url != nil && admin != nil {
 			n.url, n.admin = url[1], admin[1]
 		}
@@ -100,8 +98,8 @@ func dev(t testing.TB, data string) *node {
 func (n *node) await(t testing.TB, started func() bool) {
 	t.Helper()
 	alive := func() {
-		if n.ended() {
-			t.Fatalf("the node ended instead of serving:\n%s", n.stderr.String())
+		if n.Ended() {
+			t.Fatalf("the node ended instead of serving:\n%s", n.Stderr.String())
 		}
 	}
 	eventually(t, "the node has started", func() bool { alive(); return started() })

@@ -61,7 +61,7 @@ func TestDevKilled(t *testing.T) {
 		})
 	}
 	eventually(t, "a third is stored", func() bool { return stored.Load() > senders*most/3 })
-	first.kill()
+	first.Kill()
 	wg.Wait()
 	for _, d := range append(from, bob) {
 		<-d.done

@@ -165,7 +165,7 @@ func TestDevStops(t *testing.T) {
 	if code := bob.ended(); code != uint16(codec.CloseRestart) {
 		t.Errorf("close code %d", code)
 	}
-	if log := n.stderr.String(); log != "" {
+	if log := n.Stderr.String(); log != "" {
 		t.Errorf("godwit dev complains:\n%s", log)
 	}
 }

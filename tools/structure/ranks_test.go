@@ -11,6 +11,9 @@ var ranks = map[string]int{
 	// Where buffers come from.
 	"codec/buffer": 0,
 
+	// What tests run.
+	"tools/processtest": 0,
+
 	// Bytes in, bytes out; and structures that know nothing of messages.
 	"backplane/spread": 1,
 	"codec/godwitpb":   1,
@@ -65,6 +68,7 @@ var forTests = map[string]bool{
 	"backplane/history/cassandratest": true,
 	"backplane/history/historytest":   true,
 	"backplane/kafkatest":             true,
+	"tools/processtest":               true,
 }
 
 // owners are the modules that only some packages may know, tests included: all

@@ -14,6 +14,7 @@ import (
 	"github.com/godwit-im/godwit/backplane"
 	"github.com/godwit-im/godwit/backplane/kafkatest"
 	"github.com/godwit-im/godwit/server/auth"
+	"github.com/godwit-im/godwit/tools/processtest"
 )
 
 // TestBrowserBadToken: a page cannot see an HTTP status. It learns by a frame and by
@@ -71,8 +72,8 @@ map:
 	}
 	for i := range nodes {
 		nodes[i] = &node{
-			process: launch(t, exec.Command(godwit, "serve", "--config", file, "--node", fmt.Sprintf("n%d", i+1),
-				"--listen", fmt.Sprintf("127.0.0.1:%d", ports[i]), "--admin", fmt.Sprintf("127.0.0.1:%d", ports[2+i])), new(output)),
+			Process: processtest.Start(t, exec.Command(godwit, "serve", "--config", file, "--node", fmt.Sprintf("n%d", i+1),
+				"--listen", fmt.Sprintf("127.0.0.1:%d", ports[i]), "--admin", fmt.Sprintf("127.0.0.1:%d", ports[2+i]))),
 			url:   fmt.Sprintf("ws://127.0.0.1:%d/v1/connect", ports[i]),
 			admin: fmt.Sprintf("http://127.0.0.1:%d", ports[2+i]),
 		}

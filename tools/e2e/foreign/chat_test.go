@@ -102,7 +102,7 @@ func TestRetryAfterReconnect(t *testing.T) {
 		receiver := n.connect(t, k, bob, "phone")
 		before := n.connect(t, k, alice, "phone")
 		first := before.stored("m1", "once", bob)
-		before.kill()
+		before.Kill()
 
 		after := n.connect(t, k, alice, "phone")
 		again := after.stored("m1", "once", bob)
@@ -143,7 +143,7 @@ func TestShutdown(t *testing.T) {
 	for _, k := range kinds {
 		devices = append(devices, n.connect(t, k, "alice", k.String()))
 	}
-	n.signal(t, syscall.SIGTERM)
+	n.Signal(t, syscall.SIGTERM)
 	for _, d := range devices {
 		if e := d.frame("error"); e.Code != "shutting_down" || e.Message == "" {
 			t.Errorf("error: %+v, want shutting_down and a sentence", e)
@@ -152,7 +152,7 @@ func TestShutdown(t *testing.T) {
 			t.Error("closed without a reason")
 		}
 	}
-	if code := n.wait(t); code != 0 {
+	if code := n.Wait(t, patience); code != 0 {
 		t.Errorf("exit status %d", code)
 	}
 }

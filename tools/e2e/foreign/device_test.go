@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/godwit-im/godwit/tools/processtest"
 )
 
 // kind is a way in which a client speaks to the server.
@@ -81,7 +83,7 @@ type frame struct {
 
 // device is a run of the program chat: one device of one user.
 type device struct {
-	*process
+	*processtest.Process
 	t     testing.TB
 	stdin io.WriteCloser
 
@@ -104,7 +106,8 @@ func start(t testing.TB, k kind, url, token, name string, args ...string) *devic
 		t.Fatal(err)
 	}
 	d := &device{t: t, stdin: stdin, seen: make(chan struct{})}
-	d.process = launch(t, cmd, d)
+	cmd.Stdout = d
+	d.Process = processtest.Start(t, cmd)
 	return d
 }
 
@@ -160,7 +163,7 @@ func (d *device) take(what string, match func(*event) bool) event {
 	d.t.Helper()
 	deadline := time.After(patience)
 	for {
-		ended := d.ended() // before the look: all that it wrote is there then
+		ended := d.Ended() // before the look: all that it wrote is there then
 		d.mu.Lock()
 		events, seen := d.events, d.seen
 		at := slices.IndexFunc(events, func(e event) bool { return match(&e) })
@@ -175,13 +178,13 @@ func (d *device) take(what string, match func(*event) bool) event {
 		case at >= 0:
 			return e
 		case ended:
-			d.t.Fatalf("the client ended without %s; it told %+v and wrote:\n%s", what, d.untaken(), d.stderr.String())
+			d.t.Fatalf("the client ended without %s; it told %+v and wrote:\n%s", what, d.untaken(), d.Stderr.String())
 		}
 		select {
 		case <-seen:
-		case <-d.done:
+		case <-d.Done():
 		case <-deadline:
-			d.t.Fatalf("no %s in %v; the client told %+v and wrote:\n%s", what, patience, d.untaken(), d.stderr.String())
+			d.t.Fatalf("no %s in %v; the client told %+v and wrote:\n%s", what, patience, d.untaken(), d.Stderr.String())
 		}
 	}
 }
@@ -240,7 +243,7 @@ func (d *device) do(what string, members map[string]any) {
 		d.t.Fatal(err)
 	}
 	if _, err := d.stdin.Write(append(line, '\n')); err != nil {
-		d.t.Fatalf("the client takes no commands: %v\n%s", err, d.stderr.String())
+		d.t.Fatalf("the client takes no commands: %v\n%s", err, d.Stderr.String())
 	}
 }
 

@@ -3,12 +3,12 @@ package foreign
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/godwit-im/godwit/backplane/kafkatest"
+	"github.com/godwit-im/godwit/tools/processtest"
 )
 
 // patience is how long a test waits for what must happen. It only ends tests that
@@ -34,19 +34,11 @@ func build() (err error) {
 	if root, err = filepath.Abs(filepath.Join("..", "..", "..")); err != nil {
 		return err
 	}
-	if cache = os.Getenv("GODWIT_CACHE"); cache == "" {
-		cache = filepath.Join(root, ".cache")
-	}
-	if cache, err = filepath.Abs(cache); err != nil {
+	if cache, err = processtest.Cache(root); err != nil {
 		return err
 	}
-	godwit = filepath.Join(cache, "foreign", "godwit")
-	cmd := exec.Command("go", "build", "-o", godwit, "./tools/godwit")
-	cmd.Dir = root
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("building godwit: %w\n%s", err, out)
-	}
-	return nil
+	godwit, err = processtest.Build(root, "foreign/godwit", root, "./tools/godwit")
+	return err
 }
 
 // eventually waits until cond is true.

@@ -11,11 +11,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/godwit-im/godwit/tools/processtest"
 )
 
 // node is a server under test: godwit dev, or one of several nodes on a log.
 type node struct {
-	*process
+	*processtest.Process
 	url   string // where clients connect
 	admin string // the address of the admin port
 }
@@ -34,10 +36,9 @@ func dev(t testing.TB) *node {
 
 func devAt(t testing.TB, listen, admin, data string) *node {
 	t.Helper()
-	var stdout output
-	n := &node{process: launch(t, exec.Command(godwit, "dev", "--listen", listen, "--admin", admin, "--data", data), &stdout)}
+	n := &node{Process: processtest.Start(t, exec.Command(godwit, "dev", "--listen", listen, "--admin", admin, "--data", data))}
 	n.await(t, func() bool {
-		url, admin := devURL.FindStringSubmatch(stdout.String()), devAdmin.FindStringSubmatch(stdout.String())
+		url, admin := devURL.FindStringSubmatch(n.Stdout.String()), devAdmin.FindStringSubmatch(n.Stdout.String())
 		if url != nil && admin != nil {
 			n.url, n.admin = url[1], admin[1]
 		}
@@ -50,8 +51,8 @@ func devAt(t testing.TB, listen, admin, data string) *node {
 func (n *node) await(t testing.TB, started func() bool) {
 	t.Helper()
 	eventually(t, "the node is ready", func() bool {
-		if n.ended() {
-			t.Fatalf("the node ended instead of serving:\n%s", n.stderr.String())
+		if n.Ended() {
+			t.Fatalf("the node ended instead of serving:\n%s", n.Stderr.String())
 		}
 		return started() && n.ready()
 	})

@@ -85,10 +85,10 @@ func TestPage(t *testing.T) {
 	alicePhone, aliceLaptop, bobPhone := demo(t, n)
 
 	t.Log("a message, while the node is held up")
-	n.signal(t, syscall.SIGSTOP)
+	n.Signal(t, syscall.SIGSTOP)
 	alicePhone.write("bob", "hello <b>bob</b>")
 	alicePhone.shows("hello <b>bob</b>", map[string]string{"state": "sending", "from": "alice"})
-	n.signal(t, syscall.SIGCONT)
+	n.Signal(t, syscall.SIGCONT)
 	alicePhone.shows("hello <b>bob</b>", map[string]string{"state": "stored", "seq": "1", "self": "true"})
 	aliceLaptop.shows("hello <b>bob</b>", map[string]string{"state": "delivered", "seq": "1", "self": "true", "from": "alice"})
 	bobPhone.shows("hello <b>bob</b>", map[string]string{"state": "delivered", "seq": "1", "self": "false", "from": "alice"})
@@ -204,10 +204,10 @@ func TestPageReconnects(t *testing.T) {
 	alicePhone, aliceLaptop, bobPhone := demo(t, n)
 
 	began := time.Now()
-	n.signal(t, syscall.SIGSTOP)
+	n.Signal(t, syscall.SIGSTOP)
 	alicePhone.write("bob", "on its way")
 	alicePhone.shows("on its way", map[string]string{"state": "sending"})
-	n.kill()
+	n.Kill()
 	for _, pane := range []*pane{alicePhone, aliceLaptop, bobPhone} {
 		pane.until(fmt.Sprintf(`["waiting", "connecting"].includes(document.querySelector(%q).dataset.state)`, pane.selector))
 	}

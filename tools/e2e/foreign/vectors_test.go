@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/godwit-im/godwit/tools/processtest"
 )
 
 // vectorFiles returns the arguments of the program vectors.
@@ -30,14 +32,13 @@ func TestVectors(t *testing.T) {
 	}
 	for _, l := range languages {
 		t.Run(l.name, func(t *testing.T) {
-			var stdout output
-			p := launch(t, l.command(t, "vectors", files...), &stdout)
-			if code := p.wait(t); code != 0 {
-				t.Fatalf("exit status %d:\n%s", code, p.stderr.String())
+			p := processtest.Start(t, l.command(t, "vectors", files...))
+			if code := p.Wait(t, patience); code != 0 {
+				t.Fatalf("exit status %d:\n%s", code, p.Stderr.String())
 			}
 			var got map[string]int
-			if err := json.Unmarshal([]byte(stdout.String()), &got); err != nil {
-				t.Fatalf("%v in %q", err, stdout.String())
+			if err := json.Unmarshal([]byte(p.Stdout.String()), &got); err != nil {
+				t.Fatalf("%v in %q", err, p.Stdout.String())
 			}
 			if !reflect.DeepEqual(got, want) {
 				t.Errorf("vectors that agree: %v, want %v", got, want)
@@ -62,9 +63,9 @@ func TestVectorsCatchMistakes(t *testing.T) {
 						files[i] = changed(t, files[i], c.from, c.to)
 					}
 				}
-				p := launch(t, l.command(t, "vectors", files...), new(output))
-				if code := p.wait(t); code == 0 || !strings.Contains(p.stderr.String(), c.says) {
-					t.Errorf("exit status %d, and it says %q; want a failure that says %q", code, p.stderr.String(), c.says)
+				p := processtest.Start(t, l.command(t, "vectors", files...))
+				if code := p.Wait(t, patience); code == 0 || !strings.Contains(p.Stderr.String(), c.says) {
+					t.Errorf("exit status %d, and it says %q; want a failure that says %q", code, p.Stderr.String(), c.says)
 				}
 			})
 		}

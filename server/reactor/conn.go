@@ -20,6 +20,7 @@ type conn struct {
 	generation uint32
 	open       bool
 	dirty      bool // in the loop's dirty list
+	held       bool // in the loop's list of those whose output may wait a moment
 	armed      bool // waits for the socket to be writable
 	known      bool // the poller's epoll instance knows the descriptor
 	shut       bool // the sending side was shut down

@@ -34,12 +34,17 @@ type loop struct {
 		commands []func()
 	}
 
+	// Read by the poller: when the first of the held connections is due, in milliseconds
+	// of the loop's clock, 0 if none is held.
+	heldDue atomic.Int64
+
 	// Owned by the loop.
 	shared   *session.Loop
 	conns    slots
 	wheel    wheel
 	dirty    []*conn // with output, each once
 	spare    []*conn // the array of the dirty list before
+	held     holding
 	entry    delivery.Entry
 	next     int // the first handle of entry that has not had its turn
 	budget   int // puts in a pass
@@ -106,10 +111,13 @@ func (l *loop) do(f func()) {
 // clock of the machine.
 var began = time.Now()
 
+// milliseconds returns what the loops' clock says at a moment.
+func milliseconds(now time.Time) int64 { return began.UnixMilli() + now.Sub(began).Milliseconds() }
+
 // tell sets the time of the pass.
 func (l *loop) tell() {
 	now := time.Now()
-	l.shared.Now = began.UnixMilli() + now.Sub(began).Milliseconds()
+	l.shared.Now = milliseconds(now)
 	l.shared.Wall = now
 }
 
@@ -120,8 +128,10 @@ func (l *loop) Run(context.Context) error {
 	l.takeAnswers()
 	more := l.takeEntries()
 	l.wheel.advance(uint32(l.shared.Now/1000), l.expire)
+	l.releaseHeld()
 	more = l.flushDirty() || more
 	more = l.drainSome() || more
+	l.tellHeld()
 	// Whoever left something during the pass found the bell rung, and relies on this:
 	// clear it, and look again. What is there now goes through the poller; if it rang
 	// at once, gnet would run passes back to back, and never read.
@@ -218,7 +228,7 @@ func (l *loop) deliver(h registry.Handle, self bool) {
 		return
 	}
 	c.session.Deliver(l.shared, l.entry.Frame, self)
-	l.markDirty(c)
+	l.gave(c)
 }
 
 // expire is called for a connection whose deadline may have come.
@@ -239,7 +249,17 @@ func (l *loop) expire(slot int) {
 // an earlier deadline.
 func (l *loop) touched(c *conn) {
 	l.rearm(c)
-	l.markDirty(c)
+	l.gave(c)
+}
+
+// gave has a connection's output written at the end of the pass, or, if it may wait a
+// moment, later.
+func (l *loop) gave(c *conn) {
+	if c.session.Held() {
+		l.hold(c)
+	} else {
+		l.markDirty(c)
+	}
 }
 
 // rearm moves a connection's deadline, if it has become earlier.

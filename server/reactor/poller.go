@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -23,6 +24,9 @@ type poller struct {
 	epoll int // descriptor
 	event int // descriptor of an eventfd that wakes the goroutine
 	done  chan struct{}
+
+	// asleep: the goroutine waits for the next tick, and does not look at what loops hold.
+	asleep atomic.Bool
 
 	mu struct {
 		sync.Mutex
@@ -100,18 +104,49 @@ func (p *poller) stop() {
 // name something else by the time a loop uses them.
 func (p *poller) close() { _, _ = unix.Close(p.epoll), unix.Close(p.event) }
 
+// watchHeld has the goroutine look at what loops hold. Any loop may call it, once it
+// has set heldDue.
+func (p *poller) watchHeld() {
+	if p.asleep.CompareAndSwap(true, false) {
+		p.mu.Lock()
+		p.wakeLocked()
+		p.mu.Unlock()
+	}
+}
+
+// ringHeld rings the loops where something is held that is due, and returns how long it is
+// until the next is.
+func (p *poller) ringHeld(loops []*loop, wait time.Duration) time.Duration {
+	p.asleep.Store(true) // before the loops are asked: see watchHeld
+	now := milliseconds(time.Now())
+	for _, l := range loops {
+		due := l.heldDue.Load()
+		if due == 0 {
+			continue
+		}
+		p.asleep.Store(false)
+		if due <= now {
+			l.ring()
+			due = now + holdTime
+		}
+		wait = min(wait, time.Duration(due-now)*time.Millisecond)
+	}
+	return wait
+}
+
 func (p *poller) run() {
 	defer close(p.done)
 	events := make([]unix.EpollEvent, 256)
 	next := time.Now().Add(tick)
+	var loops []*loop
 	for {
-		wait := max(time.Until(next), 0)
+		wait := p.ringHeld(loops, max(time.Until(next), 0))
 		n, err := unix.EpollWait(p.epoll, events, int((wait+time.Millisecond-1)/time.Millisecond))
 		if err != nil && !errors.Is(err, unix.EINTR) {
 			panic(fmt.Sprintf("reactor: epoll_wait: %v", err)) // a descriptor of ours was closed by somebody
 		}
 		p.mu.Lock()
-		loops := p.mu.loops
+		loops = p.mu.loops
 		p.mu.Unlock()
 		for _, ev := range events[:max(n, 0)] {
 			if ev.Fd == -1 && ev.Pad == -1 {

@@ -266,6 +266,11 @@ func (r *Reactor) OnTraffic(g gnet.Conn) gnet.Action {
 	l.tell()
 	c.session.Receive(l.shared, buf)
 	l.rearm(c)
+	if c.session.Held() {
+		l.hold(c)
+		l.tellHeld()
+		return gnet.None
+	}
 	switch l.flush(c) {
 	case flushEnd:
 		return gnet.Close

@@ -44,7 +44,8 @@ func (s *Session) Deliver(l *Loop, f *delivery.Frame, self bool) {
 		return
 	}
 	f.Retain(1)
-	o := s.push(l, entry{kind: kindDelivery, frame: f, seq: s.seq, form: form, self: self})
+	own := self && f.Session == s.id
+	o := s.pushHeld(l, entry{kind: kindDelivery, frame: f, seq: s.seq, form: form, self: self}, own && s.holdCopy())
 	o.queued++
 	o.queuedBytes += uint32(size)
 	s.tellOffset(l, offset)

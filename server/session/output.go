@@ -40,6 +40,7 @@ type output struct {
 	queued      uint32      // deliveries and gaps in the outbox
 	queuedBytes uint32      // of the deliveries
 	tookAt      uint32      // when the socket last took some of it, or it began, in seconds
+	urgent      bool        // something in the outbox is not to wait for company
 	gap         *pendingGap // of a session in overflow; only while something is queued
 }
 
@@ -67,6 +68,46 @@ func (s *Session) appendEntry(dst []byte, e *entry) []byte {
 		dst = codec.AppendDeliverHead(dst, s.encoding, e.seq, e.self)
 	}
 	return append(dst, tail...)
+}
+
+// An ack and the sender's own copy of the message come by different ways, the one soon
+// after the other. Whichever is first is held for a moment, so that both cost one write
+// and wake the client once; see Held.
+
+// holdAck returns whether the ack of a stored send may wait for the copy.
+func (s *Session) holdAck() bool {
+	s.ahead = min(s.ahead+1, maxAhead)
+	return s.ahead > 0
+}
+
+// holdCopy returns whether the session's own copy of what it sent may wait for the ack.
+func (s *Session) holdCopy() bool {
+	s.ahead = max(s.ahead-1, -maxAhead)
+	return s.ahead < 0
+}
+
+// maxAhead bounds the count of those whose counterpart is missing. It need not be exact: a
+// counterpart that never comes costs others a moment.
+const maxAhead = 100
+
+// pushHeld is push for something that may wait for its counterpart.
+func (s *Session) pushHeld(l *Loop, e entry, hold bool) *output {
+	urgent := s.output != nil && s.output.urgent
+	o := s.push(l, e)
+	o.urgent = urgent || !hold
+	return o
+}
+
+// Held reports whether all output may wait a moment, until something else comes or
+// Unhold is called.
+func (s *Session) Held() bool { return s.output != nil && !s.output.urgent }
+
+// Unhold ends the wait: what was expected has not come in time.
+func (s *Session) Unhold() {
+	s.ahead = 0
+	if s.output != nil {
+		s.output.urgent = true
+	}
 }
 
 // Pending reports whether there is output.
@@ -146,6 +187,7 @@ func (s *Session) push(l *Loop, e entry) *output {
 		s.output.tookAt = l.seconds()
 	}
 	s.output.box.Push(&l.rings, e)
+	s.output.urgent = true
 	return s.output
 }
 

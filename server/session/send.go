@@ -84,5 +84,6 @@ func (s *Session) ack(l *Loop, a *codec.Ack) {
 		s.answers-- // a close is in the outbox already, and nothing may follow it
 		return
 	}
-	s.push(l, s.frameEntry(l, kindAnswer, func(dst []byte) []byte { return codec.AppendAck(dst, s.encoding, a) }))
+	e := s.frameEntry(l, kindAnswer, func(dst []byte) []byte { return codec.AppendAck(dst, s.encoding, a) })
+	s.pushHeld(l, e, a.Status == backplane.Stored && s.holdAck())
 }

@@ -31,6 +31,7 @@ type Session struct {
 	state    state
 	end      End
 	draining bool
+	ahead    int8 // acks put before their copies, less copies put before their acks: see hold
 
 	// Where the client is in its timeline. Offsets are of partition.
 	seq       uint64

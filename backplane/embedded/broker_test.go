@@ -94,7 +94,9 @@ func (r *reader) Record(rec *backplane.Record) {
 	r.seen[binary.BigEndian.Uint64(id[:])]++
 }
 
-func (r *reader) Tick() {}
+func (r *reader) Begin(backplane.Partition, int64, int64) {}
+func (r *reader) End(backplane.Partition)                 {}
+func (r *reader) Tick()                                   {}
 
 // readAll returns how often each message is in the log.
 func readAll(t *testing.T, cfg kafka.Config) map[uint64]int {

@@ -4,74 +4,84 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/godwit-im/godwit/backplane"
-	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// Add implements backplane.Consumer. A partition that is read already is left as
-// it is. The error says why the offsets could not be told in OffsetTimeout; then
-// none of the partitions is read.
-//
-// Calls of Add and Remove that name the same partition must not overlap.
+// Add implements backplane.Consumer.
 func (c *Consumer) Add(partitions []backplane.Partition, since int64) error {
+	each := make(map[backplane.Partition]int64, len(partitions))
 	for _, p := range partitions {
+		each[p] = since
+	}
+	return c.AddEach(each)
+}
+
+// AddEach implements backplane.Consumer. The error says why the offsets could not be
+// told in OffsetTimeout; then none of the partitions is read.
+//
+// Calls of Add, AddEach and Remove that name the same partition must not overlap.
+func (c *Consumer) AddEach(since map[backplane.Partition]int64) error {
+	for p := range since {
 		if p < 0 || int(p) >= len(c.assigned) {
 			return fmt.Errorf("kafka: partition %d of %s: the topic has %d", p, c.topic, len(c.assigned))
 		}
 	}
-	if len(partitions) == 0 {
+	if len(since) == 0 {
 		return nil
 	}
-	starts, ends, err := c.bounds(partitions, func(ctx context.Context) (kadm.ListedOffsets, error) {
-		return c.admin.ListOffsetsAfterMilli(ctx, max(since, 0), c.topic)
-	})
+	starts := make(map[backplane.Partition]int64, len(since))
+	for p, time := range since {
+		starts[p] = max(time, 0) // what is below is not a time for Kafka
+	}
+	starts, ends, err := c.bounds(starts)
 	switch {
 	case c.ctx.Err() != nil:
 		return ErrClosed
 	case err != nil:
 		return fmt.Errorf("kafka: asking for the offsets of %s: %w", c.topic, err)
 	}
-	if !c.do(func() { c.assign(partitions, starts, ends) }) {
+	if !c.do(func() { c.assign(since, starts, ends) }) {
 		return ErrClosed
 	}
 	return nil
 }
 
 // assign begins to read partitions. It runs on the poll goroutine.
-func (c *Consumer) assign(partitions []backplane.Partition, starts, ends kadm.ListedOffsets) {
-	at := make(map[int32]kgo.Offset, len(partitions))
-	for _, p := range partitions {
+func (c *Consumer) assign(since, starts, ends map[backplane.Partition]int64) {
+	at := make(map[int32]kgo.Offset, len(since))
+	for p, time := range since {
 		if c.assigned[p].Load() != nil {
 			continue
 		}
-		start, _ := starts.Lookup(c.topic, int32(p))
-		end, _ := ends.Lookup(c.topic, int32(p))
 		a := &assignment{
 			partition: p,
 			worker:    c.workers[int(p)%len(c.workers)],
-			end:       end.Offset,
-			next:      start.Offset,
+			end:       ends[p],
+			next:      starts[p],
+			time:      time,
 		}
-		a.handed.Store(start.Offset)
-		a.logEnd.Store(end.Offset)
+		a.handed.Store(starts[p])
+		a.logEnd.Store(ends[p])
 		c.behind.Add(1)
-		if start.Offset >= end.Offset {
-			c.caughtUp(a)
-		}
 		c.assigned[p].Store(a)
-		at[int32(p)] = kgo.NewOffset().At(start.Offset)
+		a.begin()
+		at[int32(p)] = kgo.NewOffset().At(starts[p])
 	}
 	if len(at) > 0 {
 		c.client.AddConsumePartitions(map[string]map[int32]kgo.Offset{c.topic: at})
 	}
 }
 
-// Remove implements backplane.Consumer. When it returns, no Record call for the
-// partitions is running either: it waits for one that is, so it must not be called
+// begin queues the call of Begin for where a is now. The worker makes it in its turn,
+// after the records that were queued before.
+func (a *assignment) begin() {
+	a.worker.push(item{assignment: a, call: callBegin, upTo: a.next, since: a.time})
+}
+
+// Remove implements backplane.Consumer. When it returns, no Begin or Record call for
+// the partitions is running either: it waits for one that is, so it must not be called
 // by a Handler, or by anything that a Handler waits for. Partitions that are not
 // read are ignored.
 func (c *Consumer) Remove(partitions []backplane.Partition) {
@@ -89,6 +99,7 @@ func (c *Consumer) Remove(partitions []backplane.Partition) {
 			a.removed.Store(true)
 			c.caughtUp(a) // it counts no more
 			c.assigned[p].Store(nil)
+			a.worker.push(item{assignment: a, call: callEnd})
 			removed = append(removed, a)
 			list = append(list, int32(p))
 		}
@@ -116,88 +127,26 @@ func (c *Consumer) caughtUp(a *assignment) {
 	}
 }
 
-// bounds returns where to begin with partitions, by listStarts, and where they
-// end. It asks again for OffsetTimeout while what is missing may still come: a
-// leader that is being elected, a broker that starts, a topic that was just made.
-func (c *Consumer) bounds(partitions []backplane.Partition, listStarts func(context.Context) (kadm.ListedOffsets, error)) (starts, ends kadm.ListedOffsets, err error) {
-	ctx, cancel := context.WithTimeout(c.ctx, c.cfg.OffsetTimeout)
-	defer cancel()
-	for {
-		starts, ends, err = c.askBounds(ctx, partitions, listStarts)
-		if err == nil || errors.Is(err, ErrTopicReplaced) {
-			return starts, ends, err
+// bounds returns the offsets of partitions at a moment each, and their ends.
+func (c *Consumer) bounds(at map[backplane.Partition]int64) (offsets, ends map[backplane.Partition]int64, err error) {
+	latest := make(map[backplane.Partition]int64, len(at))
+	for p := range at {
+		latest[p] = momentEnd
+	}
+	err = c.lookup.try(c.ctx, func(ctx context.Context) error {
+		if _, err := c.lookup.current(ctx, 0); err != nil {
+			return err
 		}
-		if ke, ok := errors.AsType[*kerr.Error](err); ok && !ke.Retriable {
-			return nil, nil, err
+		var err error
+		if offsets, err = c.lookup.offsets(ctx, at); err != nil {
+			return err
 		}
-		select {
-		case <-time.After(offsetPause):
-		case <-ctx.Done():
-			return nil, nil, err
-		}
-	}
-}
-
-func (c *Consumer) askBounds(ctx context.Context, partitions []backplane.Partition, listStarts func(context.Context) (kadm.ListedOffsets, error)) (starts, ends kadm.ListedOffsets, err error) {
-	if err := c.checkTopic(ctx); err != nil {
-		return nil, nil, err
-	}
-	if starts, err = listStarts(ctx); err != nil {
-		return nil, nil, err
-	}
-	// Asked for after the starts, so that no end lies before its start.
-	if ends, err = c.admin.ListEndOffsets(ctx, c.topic); err != nil {
-		return nil, nil, err
-	}
-	if err := c.missing(starts, partitions); err != nil {
-		return nil, nil, err
-	}
-	return starts, ends, c.missing(ends, partitions)
-}
-
-// checkTopic returns ErrTopicReplaced if the topic is not the one that the
-// consumer has read from the beginning, by the id that Kafka gives to each.
-func (c *Consumer) checkTopic(ctx context.Context) error {
-	topics, err := c.admin.ListTopics(ctx, c.topic)
-	if err != nil {
+		// Asked for after the others, so that no end lies before its start.
+		ends, err = c.lookup.offsets(ctx, latest)
 		return err
-	}
-	topic, ok := topics[c.topic]
-	switch {
-	case !ok:
-		return kerr.UnknownTopicOrPartition
-	case topic.Err != nil:
-		return topic.Err
-	}
-	c.mu.Lock()
-	if c.topicID == (kadm.TopicID{}) {
-		c.topicID = topic.ID
-	}
-	same := c.topicID == topic.ID
-	c.mu.Unlock()
-	if !same {
-		err := fmt.Errorf("%w: %s", ErrTopicReplaced, c.topic)
+	})
+	if errors.Is(err, ErrTopicReplaced) {
 		c.fatal.CompareAndSwap(nil, &err)
-		return err
 	}
-	return nil
-}
-
-// missing returns why offsets do not tell of all partitions, nil if they do.
-func (c *Consumer) missing(offsets kadm.ListedOffsets, partitions []backplane.Partition) error {
-	for _, p := range partitions {
-		o, ok := offsets.Lookup(c.topic, int32(p))
-		if !ok {
-			o, ok = offsets.Lookup(c.topic, -1) // the error of the topic as a whole
-		}
-		switch {
-		case !ok:
-			return kerr.UnknownTopicOrPartition
-		case o.Err != nil:
-			return o.Err
-		case o.Offset < 0:
-			return fmt.Errorf("kafka: partition %d of %s has no offset", p, c.topic)
-		}
-	}
-	return nil
+	return offsets, ends, err
 }

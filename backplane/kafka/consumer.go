@@ -11,7 +11,6 @@ import (
 
 	"github.com/godwit-im/godwit/backplane"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/plugin/kprom"
 )
@@ -19,8 +18,8 @@ import (
 // ErrClosed is the error of a Consumer that was closed.
 var ErrClosed = errors.New("kafka: the consumer is closed")
 
-// ErrTopicReplaced is the error of a topic that was deleted and made anew while a
-// Consumer read it: the positions of its generation mean nothing any more.
+// ErrTopicReplaced is the error of a topic that was deleted and made anew while it
+// was read: the positions of its generation mean nothing any more.
 var ErrTopicReplaced = errors.New("kafka: the topic was made anew while it was read, so the positions of its generation are void")
 
 // Consumer reads assigned partitions of the messages topic. It implements
@@ -32,7 +31,7 @@ type Consumer struct {
 	generation uint32
 	log        *slog.Logger
 	client     *kgo.Client
-	admin      *kadm.Client
+	lookup     *lookup
 	workers    []*worker
 	counts     *consumerCounts
 	metrics    *kprom.Metrics
@@ -60,7 +59,6 @@ type Consumer struct {
 	wake     context.CancelFunc // guarded by mu: ends the poll under way
 	closed   bool               // guarded by mu: the poll goroutine takes no more commands
 	broken   []*assignment      // guarded by mu: what the repair goroutine has to put back
-	topicID  kadm.TopicID       // guarded by mu: the topic that is read, zero before the first Add
 }
 
 var _ backplane.Consumer = (*Consumer)(nil)
@@ -75,6 +73,10 @@ type assignment struct {
 
 	// Owned by the poll goroutine.
 	next int64 // the offset after the last record that was queued
+	time int64 // the highest log time that was queued; what Begin is told as since
+
+	// Owned by the worker's goroutine.
+	begun bool // Begin was called
 
 	// Atomic.
 	removed  atomic.Bool
@@ -124,7 +126,7 @@ func NewConsumer(cfg Config, workers int, newHandler func(worker int) backplane.
 		c.cancel()
 		return nil, fmt.Errorf("kafka: making the consumer's client: %w", err)
 	}
-	c.client, c.admin = client, kadm.NewClient(client)
+	c.client, c.lookup = client, newLookup(client, &cfg)
 	for i := range workers {
 		c.workers = append(c.workers, newWorker(c, i, workers, cfg.Partitions, newHandler(i)))
 	}
@@ -232,6 +234,7 @@ func (c *Consumer) dispatch(fetches kgo.Fetches) {
 		}
 		if n := len(f.Records); n > 0 {
 			a.next = f.Records[n-1].Offset + 1
+			a.time = max(a.time, f.Records[n-1].Timestamp.UnixMilli())
 			a.worker.push(item{assignment: a, records: f.Records, upTo: a.next})
 		}
 		if f.Err != nil {

@@ -100,9 +100,7 @@ func TestAddSince(t *testing.T) {
 		ahead := newJournal()
 		atEnd := newConsumer(t, cfg, 1, ahead)
 		add(t, atEnd, time.Now().Add(time.Hour).UnixMilli(), 0)
-		if !atEnd.Ready() {
-			t.Error("not ready at the end")
-		}
+		eventually(t, "ready at the end", atEnd.Ready)
 		fill(t, p, 1, 2_000_000, 1, 0)
 
 		eventually(t, "the last record in all three", func() bool {
@@ -509,5 +507,7 @@ func TestPanicEndsTheProcess(t *testing.T) {
 
 type panicking struct{}
 
-func (panicking) Record(*backplane.Record) { panic("the handler fails") }
-func (panicking) Tick()                    {}
+func (panicking) Begin(backplane.Partition, int64, int64) {}
+func (panicking) Record(*backplane.Record)                { panic("the handler fails") }
+func (panicking) End(backplane.Partition)                 {}
+func (panicking) Tick()                                   {}

@@ -142,12 +142,21 @@ type entry struct {
 	recipients []string
 }
 
+// begin is what a handler keeps of a Begin call.
+type begin struct {
+	partition     backplane.Partition
+	offset, since int64
+	after         int // how many records the journal had
+}
+
 // journal keeps what all handlers of a consumer were given, and can make a worker
 // wait.
 type journal struct {
 	mu      sync.Mutex
 	entries []entry
 	ticks   map[int]int
+	begins  []begin
+	ends    []backplane.Partition
 	running map[backplane.Partition]int // Record calls that are running
 	gates   map[int]chan struct{}       // workers that wait until it is closed
 }
@@ -166,6 +175,19 @@ type handler struct {
 }
 
 func (j *journal) handler(worker int) backplane.Handler { return &handler{j, worker} }
+
+func (h *handler) Begin(p backplane.Partition, offset, since int64) {
+	j := h.journal
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.begins = append(j.begins, begin{p, offset, since, len(j.entries)})
+}
+
+func (h *handler) End(p backplane.Partition) {
+	h.journal.mu.Lock()
+	defer h.journal.mu.Unlock()
+	h.journal.ends = append(h.journal.ends, p)
+}
 
 func (h *handler) Record(r *backplane.Record) {
 	j := h.journal

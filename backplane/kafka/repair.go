@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/godwit-im/godwit/backplane"
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -35,6 +34,7 @@ func (c *Consumer) fail(a *assignment, err error) {
 		c.counts.errors.WithLabelValues(classDataLoss).Inc()
 		c.log.Error("kafka: the log lost records that had been read", "topic", c.topic, "partition", a.partition, "read_to", loss.ConsumedTo, "reset_to", loss.ResetTo)
 		a.next = loss.ResetTo
+		a.begin()
 		return
 	}
 	class := classOf(err)
@@ -111,13 +111,11 @@ func (c *Consumer) putBack(broken []*assignment) error {
 	if len(broken) == 0 {
 		return nil
 	}
-	partitions := make([]backplane.Partition, len(broken))
-	for i, a := range broken {
-		partitions[i] = a.partition
+	first := make(map[backplane.Partition]int64, len(broken))
+	for _, a := range broken {
+		first[a.partition] = momentStart
 	}
-	starts, ends, err := c.bounds(partitions, func(ctx context.Context) (kadm.ListedOffsets, error) {
-		return c.admin.ListStartOffsets(ctx, c.topic)
-	})
+	starts, ends, err := c.bounds(first)
 	if err != nil {
 		return err
 	}
@@ -127,9 +125,7 @@ func (c *Consumer) putBack(broken []*assignment) error {
 			if a.removed.Load() {
 				continue
 			}
-			start, _ := starts.Lookup(c.topic, int32(a.partition))
-			end, _ := ends.Lookup(c.topic, int32(a.partition))
-			c.clamp(a, start.Offset, end.Offset)
+			c.clamp(a, starts[a.partition], ends[a.partition])
 			a.failed.Store(false)
 			at[int32(a.partition)] = kgo.NewOffset().At(a.next)
 		}
@@ -155,7 +151,5 @@ func (c *Consumer) clamp(a *assignment, start, end int64) {
 		return
 	}
 	a.logEnd.Store(end)
-	// An item without records: the worker learns the position in its turn, and
-	// whether the partition has caught up.
-	a.worker.push(item{assignment: a, upTo: a.next})
+	a.begin()
 }

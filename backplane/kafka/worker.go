@@ -46,13 +46,24 @@ type workerQueue struct {
 	paused  bool  // whether the partitions should be paused
 }
 
-// item is a poll's records of one partition.
+// item is what a worker has to do next for one assignment: call Record for a
+// poll's records, or Begin, or End.
 type item struct {
 	assignment *assignment
+	call       call
 	records    []*kgo.Record
 	bytes      int64
-	upTo       int64 // the offset that the assignment has reached after it
+	upTo       int64 // the offset that the assignment has reached after it; not of callEnd
+	since      int64 // of callBegin
 }
+
+type call uint8
+
+const (
+	callRecord call = iota
+	callBegin
+	callEnd
+)
 
 func newWorker(c *Consumer, id, workers int, partitions int32, h backplane.Handler) *worker {
 	w := &worker{
@@ -170,7 +181,7 @@ func (w *worker) run() {
 			if !ok {
 				break
 			}
-			w.handOut(it)
+			w.do(it)
 			w.done(it)
 			select {
 			case <-tick.C:
@@ -181,24 +192,21 @@ func (w *worker) run() {
 	}
 }
 
-// handOut calls the handler with the records of an item, until the assignment is
-// removed.
-func (w *worker) handOut(it item) {
+// do makes the calls of an item. Once the assignment is removed, that is End at
+// most.
+func (w *worker) do(it item) {
 	a := it.assignment
+	if it.call == callEnd {
+		if a.begun {
+			w.handler.End(a.partition)
+		}
+		return
+	}
 	// Remove sets removed and then looks at current; here current is set before
 	// removed is looked at. So either we see that it is removed, or Remove sees that
 	// it must wait.
 	w.current.Store(a)
-	n := 0
-	for ; n < len(it.records) && !a.removed.Load(); n++ {
-		r := it.records[n]
-		w.fill(a, r)
-		w.handler.Record(&w.record)
-		a.handed.Store(r.Offset + 1)
-	}
-	w.record = backplane.Record{} // it pins a fetch
-	w.consumer.counts.records.Add(float64(n))
-	if n == len(it.records) {
+	if w.handOut(a, it) {
 		a.handed.Store(it.upTo)
 		if it.upTo >= a.end {
 			w.consumer.caughtUp(a)
@@ -212,7 +220,30 @@ func (w *worker) handOut(it item) {
 	}
 }
 
-// await returns when no record of a, which has been removed, is being handed out.
+// handOut calls Begin, or Record for each record, until the assignment is removed.
+// It reports whether it came to the item's end.
+func (w *worker) handOut(a *assignment, it item) bool {
+	if it.call == callBegin {
+		if a.removed.Load() {
+			return false
+		}
+		a.begun = true
+		w.handler.Begin(a.partition, it.upTo, it.since)
+		return true
+	}
+	n := 0
+	for ; n < len(it.records) && !a.removed.Load(); n++ {
+		r := it.records[n]
+		w.fill(a, r)
+		w.handler.Record(&w.record)
+		a.handed.Store(r.Offset + 1)
+	}
+	w.record = backplane.Record{} // it pins a fetch
+	w.consumer.counts.records.Add(float64(n))
+	return n == len(it.records)
+}
+
+// await returns when no Begin or Record call for a, which has been removed, is running.
 func (w *worker) await(a *assignment) {
 	w.idleMu.Lock()
 	defer w.idleMu.Unlock()

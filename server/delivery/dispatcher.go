@@ -82,6 +82,19 @@ func New(c Config) *Dispatcher {
 	}
 }
 
+// Begin makes a new window for a partition, because one that was read before
+// remembers what lies ahead now; see backplane.Handler.
+func (d *Dispatcher) Begin(p backplane.Partition, _, _ int64) { d.End(p) }
+
+// End forgets a partition; see backplane.Handler. What Tick has to tell of it
+// remains true.
+func (d *Dispatcher) End(p backplane.Partition) {
+	if w := d.windows[p]; w != nil {
+		d.ids -= w.seen.Len()
+		delete(d.windows, p)
+	}
+}
+
 // Record takes one record to the loops; see backplane.Handler.
 func (d *Dispatcher) Record(r *backplane.Record) {
 	d.Counters.Records.Add(1)

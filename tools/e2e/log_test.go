@@ -66,7 +66,9 @@ func (j *journal) Record(r *backplane.Record) {
 	j.records = append(j.records, kept)
 }
 
-func (j *journal) Tick() {}
+func (j *journal) Begin(backplane.Partition, int64, int64) {}
+func (j *journal) End(backplane.Partition)                 {}
+func (j *journal) Tick()                                   {}
 
 // copiesOf returns how many records have a message id.
 func copiesOf(log []record, id backplane.MessageID) int {

@@ -1,0 +1,206 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/godwit-im/godwit/backplane"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// The moments that a ListOffsets request names by a number below 0. All others are
+// log times in Unix milliseconds.
+const (
+	momentEnd   int64 = -1 // the offset that the next record gets
+	momentStart int64 = -2 // the offset of the first record that is still there
+)
+
+// lookup asks the brokers for what is not records: offsets, leaders, and whether the
+// topic is still the one that was there at first. Any goroutine may use it.
+type lookup struct {
+	// Static.
+	client     *kgo.Client
+	topic      string
+	partitions int32
+	timeout    time.Duration
+	turn       chan struct{} // has a value while somebody asks for metadata
+
+	mu   sync.Mutex
+	view *view // guarded by mu: what was learned last, nil before the first time
+}
+
+// view is what metadata tell of the topic. It is not changed once it is made.
+type view struct {
+	id      [16]byte // what Kafka gives to each topic that is made
+	leaders []int32  // of each partition; -1 where there is none
+	asked   time.Time
+}
+
+func newLookup(client *kgo.Client, cfg *Config) *lookup {
+	return &lookup{
+		client:     client,
+		topic:      cfg.Topic(),
+		partitions: cfg.Partitions,
+		timeout:    cfg.Consumer.OffsetTimeout,
+		turn:       make(chan struct{}, 1),
+	}
+}
+
+// try calls f, and again for at most the timeout while what is wrong may pass: a
+// leader that is being elected, a broker that starts, a topic that was just made.
+func (l *lookup) try(ctx context.Context, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, l.timeout)
+	defer cancel()
+	for {
+		err := f(ctx)
+		if err == nil || !passes(err) {
+			return err
+		}
+		select {
+		case <-time.After(offsetPause):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+// passes reports whether an error may be gone when the same is asked again.
+func passes(err error) bool {
+	if errors.Is(err, ErrTopicReplaced) {
+		return false
+	}
+	ke, ok := errors.AsType[*kerr.Error](err)
+	return !ok || ke.Retriable
+}
+
+// current returns a view that is not older than age. The error is ErrTopicReplaced if
+// the topic is not the one that was there at first.
+func (l *lookup) current(ctx context.Context, age time.Duration) (*view, error) {
+	known := func() *view {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.view != nil && time.Since(l.view.asked) < age {
+			return l.view
+		}
+		return nil
+	}
+	if v := known(); v != nil {
+		return v, nil
+	}
+	select {
+	case l.turn <- struct{}{}:
+		defer func() { <-l.turn }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if v := known(); v != nil { // who had the turn before us asked
+		return v, nil
+	}
+	v, err := l.ask(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.view != nil && l.view.id != v.id {
+		return nil, fmt.Errorf("%w: %s", ErrTopicReplaced, l.topic)
+	}
+	l.view = v
+	return v, nil
+}
+
+// ask asks for metadata.
+func (l *lookup) ask(ctx context.Context) (*view, error) {
+	v := &view{leaders: make([]int32, l.partitions), asked: time.Now()}
+	for p := range v.leaders {
+		v.leaders[p] = -1
+	}
+	topic := kmsg.NewMetadataRequestTopic()
+	topic.Topic = &l.topic
+	req := kmsg.NewPtrMetadataRequest()
+	req.Topics = append(req.Topics, topic)
+	resp, err := req.RequestWith(ctx, l.client)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(resp.Topics) != 1:
+		return nil, kerr.UnknownTopicOrPartition
+	}
+	t := &resp.Topics[0]
+	if err := kerr.ErrorForCode(t.ErrorCode); err != nil {
+		return nil, err
+	}
+	v.id = t.TopicID
+	for _, p := range t.Partitions {
+		if p.Partition >= 0 && p.Partition < l.partitions && p.ErrorCode == 0 {
+			v.leaders[p.Partition] = p.Leader
+		}
+	}
+	return v, nil
+}
+
+// offsets returns the offset of each partition at a moment: that of the first record
+// with a log time of at least that, or the end where there is none.
+func (l *lookup) offsets(ctx context.Context, at map[backplane.Partition]int64) (map[backplane.Partition]int64, error) {
+	offsets, err := l.list(ctx, at)
+	if err != nil {
+		return nil, err
+	}
+	late := make(map[backplane.Partition]int64)
+	for p, offset := range offsets {
+		if offset < 0 {
+			late[p] = momentEnd
+		}
+	}
+	if len(late) == 0 {
+		return offsets, nil
+	}
+	ends, err := l.list(ctx, late)
+	if err != nil {
+		return nil, err
+	}
+	for p, end := range ends {
+		if end < 0 {
+			return nil, fmt.Errorf("kafka: partition %d of %s has no offset", p, l.topic)
+		}
+		offsets[p] = end
+	}
+	return offsets, nil
+}
+
+// list is offsets, with -1 where no record has such a log time.
+func (l *lookup) list(ctx context.Context, at map[backplane.Partition]int64) (map[backplane.Partition]int64, error) {
+	topic := kmsg.NewListOffsetsRequestTopic()
+	topic.Topic = l.topic
+	for p, moment := range at {
+		partition := kmsg.NewListOffsetsRequestTopicPartition()
+		partition.Partition, partition.Timestamp = int32(p), moment
+		topic.Partitions = append(topic.Partitions, partition)
+	}
+	req := kmsg.NewPtrListOffsetsRequest()
+	req.Topics = append(req.Topics, topic)
+	resp, err := req.RequestWith(ctx, l.client)
+	if err != nil {
+		return nil, err
+	}
+	offsets := make(map[backplane.Partition]int64, len(at))
+	for i := range resp.Topics {
+		for _, p := range resp.Topics[i].Partitions {
+			if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
+				return nil, err
+			}
+			offsets[backplane.Partition(p.Partition)] = p.Offset
+		}
+	}
+	for p := range at {
+		if _, ok := offsets[p]; !ok {
+			return nil, kerr.UnknownTopicOrPartition
+		}
+	}
+	return offsets, nil
+}

@@ -145,6 +145,7 @@ type ClientFrame struct {
 	//	*ClientFrame_Send
 	//	*ClientFrame_Refresh
 	//	*ClientFrame_Ping
+	//	*ClientFrame_History
 	Frame         isClientFrame_Frame `protobuf_oneof:"frame"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -214,6 +215,15 @@ func (x *ClientFrame) GetPing() *Ping {
 	return nil
 }
 
+func (x *ClientFrame) GetHistory() *History {
+	if x != nil {
+		if x, ok := x.Frame.(*ClientFrame_History); ok {
+			return x.History
+		}
+	}
+	return nil
+}
+
 type isClientFrame_Frame interface {
 	isClientFrame_Frame()
 }
@@ -230,11 +240,17 @@ type ClientFrame_Ping struct {
 	Ping *Ping `protobuf:"bytes,3,opt,name=ping,proto3,oneof"`
 }
 
+type ClientFrame_History struct {
+	History *History `protobuf:"bytes,4,opt,name=history,proto3,oneof"`
+}
+
 func (*ClientFrame_Send) isClientFrame_Frame() {}
 
 func (*ClientFrame_Refresh) isClientFrame_Frame() {}
 
 func (*ClientFrame_Ping) isClientFrame_Frame() {}
+
+func (*ClientFrame_History) isClientFrame_Frame() {}
 
 // Send asks for a message to be stored and delivered. Its answer is an Ack.
 type Send struct {
@@ -246,8 +262,11 @@ type Send struct {
 	To []string `protobuf:"bytes,2,rep,name=to,proto3" json:"to,omitempty"`
 	// In JSON, "body" holds text, and "body_base64" (standard alphabet, padded)
 	// bytes that are not text.
-	Body          []byte `protobuf:"bytes,3,opt,name=body,proto3" json:"body,omitempty"`
-	Kind          Kind   `protobuf:"varint,4,opt,name=kind,proto3,enum=godwit.v1.Kind" json:"kind,omitempty"`
+	Body []byte `protobuf:"bytes,3,opt,name=body,proto3" json:"body,omitempty"`
+	Kind Kind   `protobuf:"varint,4,opt,name=kind,proto3,enum=godwit.v1.Kind" json:"kind,omitempty"`
+	// How long after its log time the message is shown, in milliseconds, at most a
+	// year; 0 is for ever. A retry has the same.
+	TtlMs         uint64 `protobuf:"varint,5,opt,name=ttl_ms,json=ttlMs,proto3" json:"ttl_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -308,6 +327,13 @@ func (x *Send) GetKind() Kind {
 		return x.Kind
 	}
 	return Kind_KIND_MESSAGE
+}
+
+func (x *Send) GetTtlMs() uint64 {
+	if x != nil {
+		return x.TtlMs
+	}
+	return 0
 }
 
 // Refresh replaces the token of the connection by a newer one of the same user.
@@ -392,6 +418,100 @@ func (*Ping) Descriptor() ([]byte, []int) {
 	return file_godwit_proto_rawDescGZIP(), []int{3}
 }
 
+// History asks for a part of the user's timeline. Its answer is one HistoryPage.
+//
+// Without a cursor it asks for the newest messages; with after, for those that
+// follow it; with before, for those that precede it; with both, for those between,
+// from after on; with around, which stands alone, for those on either side of it, that
+// of the cursor itself among them.
+type History struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The client's own id for this request: 1 to 64 bytes. The page has it too.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Cursors. The message that is at after or at before is not part of the answer.
+	After  string `protobuf:"bytes,2,opt,name=after,proto3" json:"after,omitempty"`
+	Before string `protobuf:"bytes,3,opt,name=before,proto3" json:"before,omitempty"`
+	Around string `protobuf:"bytes,4,opt,name=around,proto3" json:"around,omitempty"`
+	// The most messages to answer with: 1 to 100, 50 if it is 0.
+	Limit uint32 `protobuf:"varint,5,opt,name=limit,proto3" json:"limit,omitempty"`
+	// A user id: only what the user sent to this one or has from it.
+	Peer          string `protobuf:"bytes,6,opt,name=peer,proto3" json:"peer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *History) Reset() {
+	*x = History{}
+	mi := &file_godwit_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *History) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*History) ProtoMessage() {}
+
+func (x *History) ProtoReflect() protoreflect.Message {
+	mi := &file_godwit_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use History.ProtoReflect.Descriptor instead.
+func (*History) Descriptor() ([]byte, []int) {
+	return file_godwit_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *History) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *History) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
+}
+
+func (x *History) GetBefore() string {
+	if x != nil {
+		return x.Before
+	}
+	return ""
+}
+
+func (x *History) GetAround() string {
+	if x != nil {
+		return x.Around
+	}
+	return ""
+}
+
+func (x *History) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *History) GetPeer() string {
+	if x != nil {
+		return x.Peer
+	}
+	return ""
+}
+
 // ServerFrame is what a server sends: a delivery, which uses fields 1 to 5, or one
 // member of frame. A client skips what it does not know.
 //
@@ -418,6 +538,7 @@ type ServerFrame struct {
 	//	*ServerFrame_Pong
 	//	*ServerFrame_Moved
 	//	*ServerFrame_Error
+	//	*ServerFrame_HistoryPage
 	Frame         isServerFrame_Frame `protobuf_oneof:"frame"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -425,7 +546,7 @@ type ServerFrame struct {
 
 func (x *ServerFrame) Reset() {
 	*x = ServerFrame{}
-	mi := &file_godwit_proto_msgTypes[4]
+	mi := &file_godwit_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -437,7 +558,7 @@ func (x *ServerFrame) String() string {
 func (*ServerFrame) ProtoMessage() {}
 
 func (x *ServerFrame) ProtoReflect() protoreflect.Message {
-	mi := &file_godwit_proto_msgTypes[4]
+	mi := &file_godwit_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -450,7 +571,7 @@ func (x *ServerFrame) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerFrame.ProtoReflect.Descriptor instead.
 func (*ServerFrame) Descriptor() ([]byte, []int) {
-	return file_godwit_proto_rawDescGZIP(), []int{4}
+	return file_godwit_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ServerFrame) GetSeq() uint64 {
@@ -558,6 +679,15 @@ func (x *ServerFrame) GetError() *Error {
 	return nil
 }
 
+func (x *ServerFrame) GetHistoryPage() *HistoryPage {
+	if x != nil {
+		if x, ok := x.Frame.(*ServerFrame_HistoryPage); ok {
+			return x.HistoryPage
+		}
+	}
+	return nil
+}
+
 type isServerFrame_Frame interface {
 	isServerFrame_Frame()
 }
@@ -590,6 +720,10 @@ type ServerFrame_Error struct {
 	Error *Error `protobuf:"bytes,16,opt,name=error,proto3,oneof"`
 }
 
+type ServerFrame_HistoryPage struct {
+	HistoryPage *HistoryPage `protobuf:"bytes,17,opt,name=history_page,json=historyPage,proto3,oneof"`
+}
+
 func (*ServerFrame_Welcome) isServerFrame_Frame() {}
 
 func (*ServerFrame_Ack) isServerFrame_Frame() {}
@@ -604,6 +738,8 @@ func (*ServerFrame_Moved) isServerFrame_Frame() {}
 
 func (*ServerFrame_Error) isServerFrame_Frame() {}
 
+func (*ServerFrame_HistoryPage) isServerFrame_Frame() {}
+
 // Message is a stored message. The session that sent it receives it without the
 // body.
 type Message struct {
@@ -613,16 +749,19 @@ type Message struct {
 	From      string   `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
 	To        []string `protobuf:"bytes,3,rep,name=to,proto3" json:"to,omitempty"`
 	// The id that the sending client gave.
-	Id            string `protobuf:"bytes,4,opt,name=id,proto3" json:"id,omitempty"`
-	Kind          Kind   `protobuf:"varint,5,opt,name=kind,proto3,enum=godwit.v1.Kind" json:"kind,omitempty"`
-	Body          []byte `protobuf:"bytes,6,opt,name=body,proto3" json:"body,omitempty"`
+	Id   string `protobuf:"bytes,4,opt,name=id,proto3" json:"id,omitempty"`
+	Kind Kind   `protobuf:"varint,5,opt,name=kind,proto3,enum=godwit.v1.Kind" json:"kind,omitempty"`
+	Body []byte `protobuf:"bytes,6,opt,name=body,proto3" json:"body,omitempty"`
+	// How long after its log time the message is shown, in milliseconds; 0 is for ever.
+	// A server writes the body last.
+	TtlMs         uint64 `protobuf:"varint,7,opt,name=ttl_ms,json=ttlMs,proto3" json:"ttl_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Message) Reset() {
 	*x = Message{}
-	mi := &file_godwit_proto_msgTypes[5]
+	mi := &file_godwit_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -634,7 +773,7 @@ func (x *Message) String() string {
 func (*Message) ProtoMessage() {}
 
 func (x *Message) ProtoReflect() protoreflect.Message {
-	mi := &file_godwit_proto_msgTypes[5]
+	mi := &file_godwit_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -647,7 +786,7 @@ func (x *Message) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Message.ProtoReflect.Descriptor instead.
 func (*Message) Descriptor() ([]byte, []int) {
-	return file_godwit_proto_rawDescGZIP(), []int{5}
+	return file_godwit_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Message) GetMessageId() []byte {
@@ -692,6 +831,13 @@ func (x *Message) GetBody() []byte {
 	return nil
 }
 
+func (x *Message) GetTtlMs() uint64 {
+	if x != nil {
+		return x.TtlMs
+	}
+	return 0
+}
+
 // Welcome is the first frame of a connection that was accepted.
 type Welcome struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -701,8 +847,9 @@ type Welcome struct {
 	Node    string `protobuf:"bytes,3,opt,name=node,proto3" json:"node,omitempty"`
 	// The version of the mapping from partitions to nodes that this node uses.
 	MapVersion uint64 `protobuf:"varint,4,opt,name=map_version,json=mapVersion,proto3" json:"map_version,omitempty"`
-	Cursor     string `protobuf:"bytes,5,opt,name=cursor,proto3" json:"cursor,omitempty"`
-	// Everything after the client's cursor follows.
+	// Where in the user's timeline this connection begins: what lies after it follows.
+	Cursor string `protobuf:"bytes,5,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	// The client gave a cursor, and everything after it follows.
 	Resumed bool           `protobuf:"varint,6,opt,name=resumed,proto3" json:"resumed,omitempty"`
 	Limits  *SessionLimits `protobuf:"bytes,7,opt,name=limits,proto3" json:"limits,omitempty"`
 	// A client that has received nothing for so long sends a ping.
@@ -713,7 +860,7 @@ type Welcome struct {
 
 func (x *Welcome) Reset() {
 	*x = Welcome{}
-	mi := &file_godwit_proto_msgTypes[6]
+	mi := &file_godwit_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -725,7 +872,7 @@ func (x *Welcome) String() string {
 func (*Welcome) ProtoMessage() {}
 
 func (x *Welcome) ProtoReflect() protoreflect.Message {
-	mi := &file_godwit_proto_msgTypes[6]
+	mi := &file_godwit_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -738,7 +885,7 @@ func (x *Welcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Welcome.ProtoReflect.Descriptor instead.
 func (*Welcome) Descriptor() ([]byte, []int) {
-	return file_godwit_proto_rawDescGZIP(), []int{6}
+	return file_godwit_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Welcome) GetSession() string {
@@ -804,20 +951,24 @@ type SessionLimits struct {
 	BodyBytes uint32 `protobuf:"varint,1,opt,name=body_bytes,json=bodyBytes,proto3" json:"body_bytes,omitempty"`
 	// The most recipients of a send.
 	Recipients uint32 `protobuf:"varint,2,opt,name=recipients,proto3" json:"recipients,omitempty"`
-	// How many deliveries, and how many bytes of them, wait for a slow client before
-	// some are dropped and told by a gap.
+	// How many deliveries, and how many bytes of them, wait for a slow client. What is
+	// beyond is read again for it later, or dropped and told by a gap.
 	QueueMessages uint32 `protobuf:"varint,3,opt,name=queue_messages,json=queueMessages,proto3" json:"queue_messages,omitempty"`
 	QueueBytes    uint32 `protobuf:"varint,4,opt,name=queue_bytes,json=queueBytes,proto3" json:"queue_bytes,omitempty"`
 	// How many sends may await their ack.
 	InFlight       uint32 `protobuf:"varint,5,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`
 	SendsPerSecond uint32 `protobuf:"varint,6,opt,name=sends_per_second,json=sendsPerSecond,proto3" json:"sends_per_second,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The highest limit of a History.
+	PageMessages uint32 `protobuf:"varint,7,opt,name=page_messages,json=pageMessages,proto3" json:"page_messages,omitempty"`
+	// The most messages that a connection may ask to start with.
+	StartMessages uint32 `protobuf:"varint,8,opt,name=start_messages,json=startMessages,proto3" json:"start_messages,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SessionLimits) Reset() {
 	*x = SessionLimits{}
-	mi := &file_godwit_proto_msgTypes[7]
+	mi := &file_godwit_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -829,7 +980,7 @@ func (x *SessionLimits) String() string {
 func (*SessionLimits) ProtoMessage() {}
 
 func (x *SessionLimits) ProtoReflect() protoreflect.Message {
-	mi := &file_godwit_proto_msgTypes[7]
+	mi := &file_godwit_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -842,7 +993,7 @@ func (x *SessionLimits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionLimits.ProtoReflect.Descriptor instead.
 func (*SessionLimits) Descriptor() ([]byte, []int) {
-	return file_godwit_proto_rawDescGZIP(), []int{7}
+	return file_godwit_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *SessionLimits) GetBodyBytes() uint32 {
@@ -887,6 +1038,20 @@ func (x *SessionLimits) GetSendsPerSecond() uint32 {
 	return 0
 }
 
+func (x *SessionLimits) GetPageMessages() uint32 {
+	if x != nil {
+		return x.PageMessages
+	}
+	return 0
+}
+
+func (x *SessionLimits) GetStartMessages() uint32 {
+	if x != nil {
+		return x.StartMessages
+	}
+	return 0
+}
+
 // Ack answers a Send. Acks come in any order.
 type Ack struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
@@ -903,7 +1068,7 @@ type Ack struct {
 
 func (x *Ack) Reset() {
 	*x = Ack{}
-	mi := &file_godwit_proto_msgTypes[8]
+	mi := &file_godwit_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -915,7 +1080,7 @@ func (x *Ack) String() string {
 func (*Ack) ProtoMessage() {}
 
 func (x *Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_godwit_proto_msgTypes[8]
+	mi := &file_godwit_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -928,7 +1093,7 @@ func (x *Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ack.ProtoReflect.Descriptor instead.
 func (*Ack) Descriptor() ([]byte, []int) {
-	return file_godwit_proto_rawDescGZIP(), []int{8}
+	return file_godwit_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Ack) GetId() string {
@@ -967,7 +1132,8 @@ func (x *Ack) GetTime() int64 {
 }
 
 // Gap tells that deliveries were dropped: those numbered from_seq to to_seq, which
-// lie after the one cursor and before the other, both exclusive.
+// lie after the one cursor and before the other, both exclusive. With the reason
+// retention it stands for any number of messages, and has one number itself.
 type Gap struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	FromSeq       uint64                 `protobuf:"varint,1,opt,name=from_seq,json=fromSeq,proto3" json:"from_seq,omitempty"`
@@ -981,7 +1147,7 @@ type Gap struct {
 
 func (x *Gap) Reset() {
 	*x = Gap{}
-	mi := &file_godwit_proto_msgTypes[9]
+	mi := &file_godwit_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -993,7 +1159,7 @@ func (x *Gap) String() string {
 func (*Gap) ProtoMessage() {}
 
 func (x *Gap) ProtoReflect() protoreflect.Message {
-	mi := &file_godwit_proto_msgTypes[9]
+	mi := &file_godwit_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1006,7 +1172,7 @@ func (x *Gap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Gap.ProtoReflect.Descriptor instead.
 func (*Gap) Descriptor() ([]byte, []int) {
-	return file_godwit_proto_rawDescGZIP(), []int{9}
+	return file_godwit_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Gap) GetFromSeq() uint64 {
@@ -1055,7 +1221,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_godwit_proto_msgTypes[10]
+	mi := &file_godwit_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1067,7 +1233,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_godwit_proto_msgTypes[10]
+	mi := &file_godwit_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1080,7 +1246,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_godwit_proto_rawDescGZIP(), []int{10}
+	return file_godwit_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Heartbeat) GetSeq() uint64 {
@@ -1106,7 +1272,7 @@ type Pong struct {
 
 func (x *Pong) Reset() {
 	*x = Pong{}
-	mi := &file_godwit_proto_msgTypes[11]
+	mi := &file_godwit_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1118,7 +1284,7 @@ func (x *Pong) String() string {
 func (*Pong) ProtoMessage() {}
 
 func (x *Pong) ProtoReflect() protoreflect.Message {
-	mi := &file_godwit_proto_msgTypes[11]
+	mi := &file_godwit_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1131,7 +1297,7 @@ func (x *Pong) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pong.ProtoReflect.Descriptor instead.
 func (*Pong) Descriptor() ([]byte, []int) {
-	return file_godwit_proto_rawDescGZIP(), []int{11}
+	return file_godwit_proto_rawDescGZIP(), []int{12}
 }
 
 // Moved tells the client to connect to another node.
@@ -1147,7 +1313,7 @@ type Moved struct {
 
 func (x *Moved) Reset() {
 	*x = Moved{}
-	mi := &file_godwit_proto_msgTypes[12]
+	mi := &file_godwit_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1159,7 +1325,7 @@ func (x *Moved) String() string {
 func (*Moved) ProtoMessage() {}
 
 func (x *Moved) ProtoReflect() protoreflect.Message {
-	mi := &file_godwit_proto_msgTypes[12]
+	mi := &file_godwit_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1172,7 +1338,7 @@ func (x *Moved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Moved.ProtoReflect.Descriptor instead.
 func (*Moved) Descriptor() ([]byte, []int) {
-	return file_godwit_proto_rawDescGZIP(), []int{12}
+	return file_godwit_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Moved) GetUrl() string {
@@ -1215,7 +1381,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_godwit_proto_msgTypes[13]
+	mi := &file_godwit_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1227,7 +1393,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_godwit_proto_msgTypes[13]
+	mi := &file_godwit_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1240,7 +1406,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_godwit_proto_rawDescGZIP(), []int{13}
+	return file_godwit_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Error) GetCode() string {
@@ -1257,25 +1423,212 @@ func (x *Error) GetMessage() string {
 	return ""
 }
 
+// HistoryPage answers a History: with messages of the user's timeline, oldest first,
+// or with the reason why there are none.
+type HistoryPage struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Why the request was refused: one of the codes of docs/protocol.md. Empty if it was
+	// not; else no other field than id is set.
+	Code     string      `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
+	Messages []*Delivery `protobuf:"bytes,3,rep,name=messages,proto3" json:"messages,omitempty"`
+	// Cursors to go on with: as after to newer messages, as before to older ones.
+	After  string `protobuf:"bytes,4,opt,name=after,proto3" json:"after,omitempty"`
+	Before string `protobuf:"bytes,5,opt,name=before,proto3" json:"before,omitempty"`
+	// Whether there may be more in that direction. If false, there is nothing yet.
+	MoreAfter  bool `protobuf:"varint,6,opt,name=more_after,json=moreAfter,proto3" json:"more_after,omitempty"`
+	MoreBefore bool `protobuf:"varint,7,opt,name=more_before,json=moreBefore,proto3" json:"more_before,omitempty"`
+	// If set: what lay between the beginning of what was asked for and this cursor,
+	// included, may be gone for good.
+	Gone          string `protobuf:"bytes,8,opt,name=gone,proto3" json:"gone,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HistoryPage) Reset() {
+	*x = HistoryPage{}
+	mi := &file_godwit_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HistoryPage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HistoryPage) ProtoMessage() {}
+
+func (x *HistoryPage) ProtoReflect() protoreflect.Message {
+	mi := &file_godwit_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HistoryPage.ProtoReflect.Descriptor instead.
+func (*HistoryPage) Descriptor() ([]byte, []int) {
+	return file_godwit_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *HistoryPage) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *HistoryPage) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *HistoryPage) GetMessages() []*Delivery {
+	if x != nil {
+		return x.Messages
+	}
+	return nil
+}
+
+func (x *HistoryPage) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
+}
+
+func (x *HistoryPage) GetBefore() string {
+	if x != nil {
+		return x.Before
+	}
+	return ""
+}
+
+func (x *HistoryPage) GetMoreAfter() bool {
+	if x != nil {
+		return x.MoreAfter
+	}
+	return false
+}
+
+func (x *HistoryPage) GetMoreBefore() bool {
+	if x != nil {
+		return x.MoreBefore
+	}
+	return false
+}
+
+func (x *HistoryPage) GetGone() string {
+	if x != nil {
+		return x.Gone
+	}
+	return ""
+}
+
+// Delivery is a message in a page. Its fields are those of a delivery in ServerFrame,
+// which has a number besides.
+type Delivery struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Self          bool                   `protobuf:"varint,2,opt,name=self,proto3" json:"self,omitempty"`
+	Cursor        string                 `protobuf:"bytes,3,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	Time          int64                  `protobuf:"varint,4,opt,name=time,proto3" json:"time,omitempty"`
+	Message       []byte                 `protobuf:"bytes,5,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Delivery) Reset() {
+	*x = Delivery{}
+	mi := &file_godwit_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Delivery) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Delivery) ProtoMessage() {}
+
+func (x *Delivery) ProtoReflect() protoreflect.Message {
+	mi := &file_godwit_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Delivery.ProtoReflect.Descriptor instead.
+func (*Delivery) Descriptor() ([]byte, []int) {
+	return file_godwit_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *Delivery) GetSelf() bool {
+	if x != nil {
+		return x.Self
+	}
+	return false
+}
+
+func (x *Delivery) GetCursor() string {
+	if x != nil {
+		return x.Cursor
+	}
+	return ""
+}
+
+func (x *Delivery) GetTime() int64 {
+	if x != nil {
+		return x.Time
+	}
+	return 0
+}
+
+func (x *Delivery) GetMessage() []byte {
+	if x != nil {
+		return x.Message
+	}
+	return nil
+}
+
 var File_godwit_proto protoreflect.FileDescriptor
 
 const file_godwit_proto_rawDesc = "" +
 	"\n" +
-	"\fgodwit.proto\x12\tgodwit.v1\"\x9a\x01\n" +
+	"\fgodwit.proto\x12\tgodwit.v1\"\xca\x01\n" +
 	"\vClientFrame\x12%\n" +
 	"\x04send\x18\x01 \x01(\v2\x0f.godwit.v1.SendH\x00R\x04send\x12.\n" +
 	"\arefresh\x18\x02 \x01(\v2\x12.godwit.v1.RefreshH\x00R\arefresh\x12%\n" +
-	"\x04ping\x18\x03 \x01(\v2\x0f.godwit.v1.PingH\x00R\x04pingB\a\n" +
-	"\x05frameJ\x04\b\x04\x10\n" +
-	"\"j\n" +
+	"\x04ping\x18\x03 \x01(\v2\x0f.godwit.v1.PingH\x00R\x04ping\x12.\n" +
+	"\ahistory\x18\x04 \x01(\v2\x12.godwit.v1.HistoryH\x00R\ahistoryB\a\n" +
+	"\x05frameJ\x04\b\x05\x10\n" +
+	"\"v\n" +
 	"\x04Send\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x0e\n" +
 	"\x02to\x18\x02 \x03(\tR\x02to\x12\x12\n" +
 	"\x04body\x18\x03 \x01(\fR\x04body\x12#\n" +
-	"\x04kind\x18\x04 \x01(\x0e2\x0f.godwit.v1.KindR\x04kindJ\x04\b\x05\x10\x06R\x03ttl\"\x1f\n" +
+	"\x04kind\x18\x04 \x01(\x0e2\x0f.godwit.v1.KindR\x04kind\x12\x15\n" +
+	"\x06ttl_ms\x18\x05 \x01(\x04R\x05ttlMs\"\x1f\n" +
 	"\aRefresh\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\"\x06\n" +
-	"\x04Ping\"\xb1\x03\n" +
+	"\x04Ping\"\x89\x01\n" +
+	"\aHistory\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
+	"\x05after\x18\x02 \x01(\tR\x05after\x12\x16\n" +
+	"\x06before\x18\x03 \x01(\tR\x06before\x12\x16\n" +
+	"\x06around\x18\x04 \x01(\tR\x06around\x12\x14\n" +
+	"\x05limit\x18\x05 \x01(\rR\x05limit\x12\x12\n" +
+	"\x04peer\x18\x06 \x01(\tR\x04peer\"\xee\x03\n" +
 	"\vServerFrame\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x12\n" +
 	"\x04self\x18\x02 \x01(\bR\x04self\x12\x16\n" +
@@ -1289,9 +1642,10 @@ const file_godwit_proto_rawDesc = "" +
 	"\theartbeat\x18\r \x01(\v2\x14.godwit.v1.HeartbeatH\x00R\theartbeat\x12%\n" +
 	"\x04pong\x18\x0e \x01(\v2\x0f.godwit.v1.PongH\x00R\x04pong\x12(\n" +
 	"\x05moved\x18\x0f \x01(\v2\x10.godwit.v1.MovedH\x00R\x05moved\x12(\n" +
-	"\x05error\x18\x10 \x01(\v2\x10.godwit.v1.ErrorH\x00R\x05errorB\a\n" +
+	"\x05error\x18\x10 \x01(\v2\x10.godwit.v1.ErrorH\x00R\x05error\x12;\n" +
+	"\fhistory_page\x18\x11 \x01(\v2\x16.godwit.v1.HistoryPageH\x00R\vhistoryPageB\a\n" +
 	"\x05frameJ\x04\b\x06\x10\n" +
-	"\"\x95\x01\n" +
+	"\"\xac\x01\n" +
 	"\aMessage\x12\x1d\n" +
 	"\n" +
 	"message_id\x18\x01 \x01(\fR\tmessageId\x12\x12\n" +
@@ -1299,7 +1653,8 @@ const file_godwit_proto_rawDesc = "" +
 	"\x02to\x18\x03 \x03(\tR\x02to\x12\x0e\n" +
 	"\x02id\x18\x04 \x01(\tR\x02id\x12#\n" +
 	"\x04kind\x18\x05 \x01(\x0e2\x0f.godwit.v1.KindR\x04kind\x12\x12\n" +
-	"\x04body\x18\x06 \x01(\fR\x04body\"\xf3\x01\n" +
+	"\x04body\x18\x06 \x01(\fR\x04body\x12\x15\n" +
+	"\x06ttl_ms\x18\a \x01(\x04R\x05ttlMs\"\xf3\x01\n" +
 	"\aWelcome\x12\x18\n" +
 	"\asession\x18\x01 \x01(\tR\asession\x12\x12\n" +
 	"\x04user\x18\x02 \x01(\tR\x04user\x12\x12\n" +
@@ -1309,7 +1664,7 @@ const file_godwit_proto_rawDesc = "" +
 	"\x06cursor\x18\x05 \x01(\tR\x06cursor\x12\x18\n" +
 	"\aresumed\x18\x06 \x01(\bR\aresumed\x120\n" +
 	"\x06limits\x18\a \x01(\v2\x18.godwit.v1.SessionLimitsR\x06limits\x12!\n" +
-	"\fheartbeat_ms\x18\b \x01(\rR\vheartbeatMs\"\xdd\x01\n" +
+	"\fheartbeat_ms\x18\b \x01(\rR\vheartbeatMs\"\xa9\x02\n" +
 	"\rSessionLimits\x12\x1d\n" +
 	"\n" +
 	"body_bytes\x18\x01 \x01(\rR\tbodyBytes\x12\x1e\n" +
@@ -1320,7 +1675,9 @@ const file_godwit_proto_rawDesc = "" +
 	"\vqueue_bytes\x18\x04 \x01(\rR\n" +
 	"queueBytes\x12\x1b\n" +
 	"\tin_flight\x18\x05 \x01(\rR\binFlight\x12(\n" +
-	"\x10sends_per_second\x18\x06 \x01(\rR\x0esendsPerSecond\"\x87\x01\n" +
+	"\x10sends_per_second\x18\x06 \x01(\rR\x0esendsPerSecond\x12#\n" +
+	"\rpage_messages\x18\a \x01(\rR\fpageMessages\x12%\n" +
+	"\x0estart_messages\x18\b \x01(\rR\rstartMessages\"\x87\x01\n" +
 	"\x03Ack\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12)\n" +
 	"\x06status\x18\x02 \x01(\x0e2\x11.godwit.v1.StatusR\x06status\x12\x12\n" +
@@ -1346,10 +1703,26 @@ const file_godwit_proto_rawDesc = "" +
 	"\x0eretry_after_ms\x18\x04 \x01(\rR\fretryAfterMs\"5\n" +
 	"\x05Error\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage*)\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\"\xe4\x01\n" +
+	"\vHistoryPage\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04code\x18\x02 \x01(\tR\x04code\x12/\n" +
+	"\bmessages\x18\x03 \x03(\v2\x13.godwit.v1.DeliveryR\bmessages\x12\x14\n" +
+	"\x05after\x18\x04 \x01(\tR\x05after\x12\x16\n" +
+	"\x06before\x18\x05 \x01(\tR\x06before\x12\x1d\n" +
+	"\n" +
+	"more_after\x18\x06 \x01(\bR\tmoreAfter\x12\x1f\n" +
+	"\vmore_before\x18\a \x01(\bR\n" +
+	"moreBefore\x12\x12\n" +
+	"\x04gone\x18\b \x01(\tR\x04gone\"o\n" +
+	"\bDelivery\x12\x12\n" +
+	"\x04self\x18\x02 \x01(\bR\x04self\x12\x16\n" +
+	"\x06cursor\x18\x03 \x01(\tR\x06cursor\x12\x12\n" +
+	"\x04time\x18\x04 \x01(\x03R\x04time\x12\x18\n" +
+	"\amessage\x18\x05 \x01(\fR\amessageJ\x04\b\x01\x10\x02R\x03seq*/\n" +
 	"\x04Kind\x12\x10\n" +
 	"\fKIND_MESSAGE\x10\x00\x12\x0f\n" +
-	"\vKIND_SIGNAL\x10\x01*\\\n" +
+	"\vKIND_SIGNAL\x10\x01\"\x04\b\x02\x10\x02*\\\n" +
 	"\x06Status\x12\x16\n" +
 	"\x12STATUS_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSTATUS_STORED\x10\x01\x12\x13\n" +
@@ -1369,7 +1742,7 @@ func file_godwit_proto_rawDescGZIP() []byte {
 }
 
 var file_godwit_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_godwit_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_godwit_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_godwit_proto_goTypes = []any{
 	(Kind)(0),             // 0: godwit.v1.Kind
 	(Status)(0),           // 1: godwit.v1.Status
@@ -1377,37 +1750,43 @@ var file_godwit_proto_goTypes = []any{
 	(*Send)(nil),          // 3: godwit.v1.Send
 	(*Refresh)(nil),       // 4: godwit.v1.Refresh
 	(*Ping)(nil),          // 5: godwit.v1.Ping
-	(*ServerFrame)(nil),   // 6: godwit.v1.ServerFrame
-	(*Message)(nil),       // 7: godwit.v1.Message
-	(*Welcome)(nil),       // 8: godwit.v1.Welcome
-	(*SessionLimits)(nil), // 9: godwit.v1.SessionLimits
-	(*Ack)(nil),           // 10: godwit.v1.Ack
-	(*Gap)(nil),           // 11: godwit.v1.Gap
-	(*Heartbeat)(nil),     // 12: godwit.v1.Heartbeat
-	(*Pong)(nil),          // 13: godwit.v1.Pong
-	(*Moved)(nil),         // 14: godwit.v1.Moved
-	(*Error)(nil),         // 15: godwit.v1.Error
+	(*History)(nil),       // 6: godwit.v1.History
+	(*ServerFrame)(nil),   // 7: godwit.v1.ServerFrame
+	(*Message)(nil),       // 8: godwit.v1.Message
+	(*Welcome)(nil),       // 9: godwit.v1.Welcome
+	(*SessionLimits)(nil), // 10: godwit.v1.SessionLimits
+	(*Ack)(nil),           // 11: godwit.v1.Ack
+	(*Gap)(nil),           // 12: godwit.v1.Gap
+	(*Heartbeat)(nil),     // 13: godwit.v1.Heartbeat
+	(*Pong)(nil),          // 14: godwit.v1.Pong
+	(*Moved)(nil),         // 15: godwit.v1.Moved
+	(*Error)(nil),         // 16: godwit.v1.Error
+	(*HistoryPage)(nil),   // 17: godwit.v1.HistoryPage
+	(*Delivery)(nil),      // 18: godwit.v1.Delivery
 }
 var file_godwit_proto_depIdxs = []int32{
 	3,  // 0: godwit.v1.ClientFrame.send:type_name -> godwit.v1.Send
 	4,  // 1: godwit.v1.ClientFrame.refresh:type_name -> godwit.v1.Refresh
 	5,  // 2: godwit.v1.ClientFrame.ping:type_name -> godwit.v1.Ping
-	0,  // 3: godwit.v1.Send.kind:type_name -> godwit.v1.Kind
-	8,  // 4: godwit.v1.ServerFrame.welcome:type_name -> godwit.v1.Welcome
-	10, // 5: godwit.v1.ServerFrame.ack:type_name -> godwit.v1.Ack
-	11, // 6: godwit.v1.ServerFrame.gap:type_name -> godwit.v1.Gap
-	12, // 7: godwit.v1.ServerFrame.heartbeat:type_name -> godwit.v1.Heartbeat
-	13, // 8: godwit.v1.ServerFrame.pong:type_name -> godwit.v1.Pong
-	14, // 9: godwit.v1.ServerFrame.moved:type_name -> godwit.v1.Moved
-	15, // 10: godwit.v1.ServerFrame.error:type_name -> godwit.v1.Error
-	0,  // 11: godwit.v1.Message.kind:type_name -> godwit.v1.Kind
-	9,  // 12: godwit.v1.Welcome.limits:type_name -> godwit.v1.SessionLimits
-	1,  // 13: godwit.v1.Ack.status:type_name -> godwit.v1.Status
-	14, // [14:14] is the sub-list for method output_type
-	14, // [14:14] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	6,  // 3: godwit.v1.ClientFrame.history:type_name -> godwit.v1.History
+	0,  // 4: godwit.v1.Send.kind:type_name -> godwit.v1.Kind
+	9,  // 5: godwit.v1.ServerFrame.welcome:type_name -> godwit.v1.Welcome
+	11, // 6: godwit.v1.ServerFrame.ack:type_name -> godwit.v1.Ack
+	12, // 7: godwit.v1.ServerFrame.gap:type_name -> godwit.v1.Gap
+	13, // 8: godwit.v1.ServerFrame.heartbeat:type_name -> godwit.v1.Heartbeat
+	14, // 9: godwit.v1.ServerFrame.pong:type_name -> godwit.v1.Pong
+	15, // 10: godwit.v1.ServerFrame.moved:type_name -> godwit.v1.Moved
+	16, // 11: godwit.v1.ServerFrame.error:type_name -> godwit.v1.Error
+	17, // 12: godwit.v1.ServerFrame.history_page:type_name -> godwit.v1.HistoryPage
+	0,  // 13: godwit.v1.Message.kind:type_name -> godwit.v1.Kind
+	10, // 14: godwit.v1.Welcome.limits:type_name -> godwit.v1.SessionLimits
+	1,  // 15: godwit.v1.Ack.status:type_name -> godwit.v1.Status
+	18, // 16: godwit.v1.HistoryPage.messages:type_name -> godwit.v1.Delivery
+	17, // [17:17] is the sub-list for method output_type
+	17, // [17:17] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_godwit_proto_init() }
@@ -1419,8 +1798,9 @@ func file_godwit_proto_init() {
 		(*ClientFrame_Send)(nil),
 		(*ClientFrame_Refresh)(nil),
 		(*ClientFrame_Ping)(nil),
+		(*ClientFrame_History)(nil),
 	}
-	file_godwit_proto_msgTypes[4].OneofWrappers = []any{
+	file_godwit_proto_msgTypes[5].OneofWrappers = []any{
 		(*ServerFrame_Welcome)(nil),
 		(*ServerFrame_Ack)(nil),
 		(*ServerFrame_Gap)(nil),
@@ -1428,6 +1808,7 @@ func file_godwit_proto_init() {
 		(*ServerFrame_Pong)(nil),
 		(*ServerFrame_Moved)(nil),
 		(*ServerFrame_Error)(nil),
+		(*ServerFrame_HistoryPage)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1435,7 +1816,7 @@ func file_godwit_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_godwit_proto_rawDesc), len(file_godwit_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   14,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

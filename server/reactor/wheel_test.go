@@ -60,17 +60,3 @@ func TestWheelModel(t *testing.T) {
 		})
 	})
 }
-
-func BenchmarkWheel(b *testing.B) {
-	b.ReportAllocs()
-	w := &wheel{now: 1000}
-	const slots = 1 << 20
-	for s := range slots {
-		w.set(s, 1000+uint32(s%300))
-	}
-	s := 0
-	for b.Loop() {
-		w.set(s&(slots-1), 1300+uint32(s%300))
-		s++
-	}
-}

@@ -291,8 +291,8 @@ func sessionConfig(c *config.Config) session.Config {
 		Burst:          c.Limits.SendsBurst,
 		Answers:        answersPerLoop,
 		UpgradeTimeout: c.Limits.UpgradeTimeout,
-		Heartbeat:      c.Limits.Heartbeat,
-		Idle:           c.Limits.Idle,
+		Heartbeat:      c.Limits.HeartbeatTime(),
+		Idle:           c.Limits.IdleTime(),
 		CursorLag:      cursorLag,
 	}
 }

@@ -126,8 +126,6 @@ func Default() Config {
 			SendsPerSecond:  100,
 			SendsBurst:      200,
 			UpgradeTimeout:  10 * time.Second,
-			Heartbeat:       time.Minute,
-			Idle:            3 * time.Minute,
 			NodeFrameBytes:  256 << 20,
 			ProducerRecords: 50_000,
 			ProducerBytes:   256 << 20,

@@ -180,8 +180,12 @@ func (l *Limits) check(wrong *findings) {
 	between(wrong, "limits.sends_per_second", l.SendsPerSecond, 0, maxSends)
 	between(wrong, "limits.sends_burst", l.SendsBurst, 1, maxSends)
 	between(wrong, "limits.upgrade_timeout", l.UpgradeTimeout, minUpgrade, maxUpgrade)
-	between(wrong, "limits.heartbeat", l.Heartbeat, minHeartbeat, maxHeartbeat)
-	between(wrong, "limits.idle", l.Idle, minHeartbeat, maxIdle)
+	if l.Heartbeat != 0 {
+		between(wrong, "limits.heartbeat", l.Heartbeat, minHeartbeat, maxHeartbeat)
+	}
+	if l.Idle != 0 {
+		between(wrong, "limits.idle", l.Idle, minHeartbeat, maxIdle)
+	}
 	between(wrong, "limits.node_frame_bytes", l.NodeFrameBytes, 1, maxBytes)
 	between(wrong, "limits.producer_records", l.ProducerRecords, maxSendRecords, maxRecords)
 	between(wrong, "limits.producer_bytes", l.ProducerBytes, minProducerBytes, maxBytes)
@@ -195,8 +199,8 @@ func (l *Limits) check(wrong *findings) {
 	if l.SendsBurst < l.SendsPerSecond {
 		wrong.add("limits.sends_burst", l.SendsBurst, "must be at least limits.sends_per_second, which is %d", l.SendsPerSecond)
 	}
-	if l.Idle <= l.Heartbeat {
-		wrong.add("limits.idle", l.Idle, "must be longer than limits.heartbeat, which is %v", l.Heartbeat)
+	if l.IdleTime() <= l.HeartbeatTime() {
+		wrong.add("limits.idle", l.Idle, "must be longer than limits.heartbeat, which is %v", l.HeartbeatTime())
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/godwit-im/godwit/server/config"
 	"github.com/godwit-im/godwit/server/placement"
@@ -81,7 +82,7 @@ func TestValidateMessages(t *testing.T) {
 			`limits.sends_burst is "50": must be at least limits.sends_per_second, which is 100`},
 		{"upgrade", func(c *config.Config) { c.Limits.UpgradeTimeout = 0 },
 			`limits.upgrade_timeout is "0s": must be 1s to 5m0s`},
-		{"idle", func(c *config.Config) { c.Limits.Idle = c.Limits.Heartbeat },
+		{"idle", func(c *config.Config) { c.Limits.Idle = time.Minute },
 			`limits.idle is "1m0s": must be longer than limits.heartbeat, which is 1m0s`},
 		{"frames", func(c *config.Config) { c.Limits.NodeFrameBytes = 1 << 19 },
 			`limits.node_frame_bytes is "512KiB": must be at least limits.queue_bytes, which is 1MiB: one connection's queue must fit`},

@@ -35,7 +35,7 @@ func TestAckAndCopyTogether(t *testing.T) {
 	}
 
 	alice.send("1", "bob", "one")
-	r.answer(1, stored)
+	r.answer(0, stored)
 	held(true, "an ack")
 	copied("one")
 	held(false, "an ack and its copy")
@@ -44,12 +44,12 @@ func TestAckAndCopyTogether(t *testing.T) {
 	alice.send("2", "bob", "two")
 	copied("two")
 	held(true, "a copy")
-	r.answer(2, stored)
+	r.answer(1, stored)
 	held(false, "a copy and its ack")
 	written()
 
 	alice.send("3", "bob", "three")
-	r.answer(3, stored)
+	r.answer(2, stored)
 	offset++
 	r.record(offset, text("bob", "alice", "hello"), 0, "alice", "bob")
 	held(false, "an ack and another's message")
@@ -59,12 +59,12 @@ func TestAckAndCopyTogether(t *testing.T) {
 	written()
 
 	alice.send("4", "bob", "four")
-	r.answer(4, backplane.Outcome{Status: backplane.Unknown, Code: backplane.CodeTimeout})
+	r.answer(3, backplane.Outcome{Status: backplane.Unknown, Code: backplane.CodeTimeout})
 	held(false, "an ack that no copy may follow")
 	written()
 
 	alice.send("5", "bob", "five")
-	r.answer(5, stored)
+	r.answer(4, stored)
 	held(true, "an ack")
 	alice.s.Unhold()
 	held(false, "an ack that has waited long enough")

@@ -1,0 +1,31 @@
+// Package tail keeps the recent records of the partitions that a node reads, so
+// that a device that was slow or away for a moment gets what it missed without
+// the log or a store being asked.
+//
+// A Tail is one partition's. It knows every record after its floor up to its end:
+// those that belong to timelines are in it, and of the others it knows that
+// nobody is to get them. Records at or below the floor it has forgotten, or never
+// served. Tails are the tails of a node. Each dispatch worker has a Worker, through
+// which it writes, and which keeps that worker's part of the budget by giving up
+// the oldest records, whatever partition they are of.
+//
+// It is not for live delivery, for what the log has beyond a tail (server/timeline
+// puts the two together), or for telling duplicates: whoever writes has applied
+// backplane.Dedupe and passes over what is one.
+//
+// A tail has one writer at a time: the goroutine of the partition's dispatch
+// worker, or whoever made a Tail of its own. Reading is for any goroutine. End and
+// Floor take no lock; Newest, Erased and Read hold the lock of the partition for
+// as long as it takes to look at the user's own records that the answer is about.
+//
+// # How records are kept
+//
+// A record is one allocation: the list of its users, then its value. Everything
+// else is in three pieces of memory without pointers into the heap but for that
+// one: a ring of records, a ring of links (one for each user of each record) and
+// an open hash table from users to their oldest and newest link. A user's links
+// form a list in both directions, so that a reader visits the user's records and
+// nobody else's, and goes on from the last offset of a page without searching for it.
+// As records leave at one end in the order in which they came, a link to one that
+// is gone is known by its number and needs no repair.
+package tail

@@ -77,6 +77,11 @@ func jsonInt(dst []byte, name string, v int64) []byte {
 	return strconv.AppendInt(jsonName(dst, name), v, 10)
 }
 
+// jsonBool appends a member of type boolean.
+func jsonBool(dst []byte, name string, v bool) []byte {
+	return strconv.AppendBool(jsonName(dst, name), v)
+}
+
 // jsonHex appends a member of type string that holds bytes in hexadecimal digits.
 func jsonHex(dst []byte, name string, v []byte) []byte {
 	dst = append(jsonName(dst, name), '"')

@@ -1,8 +1,6 @@
 package codec
 
 import (
-	"strconv"
-
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/godwit-im/godwit/backplane"
@@ -10,18 +8,19 @@ import (
 
 // The field numbers of ServerFrame and of the frames in it, from godwit.proto.
 const (
-	fieldServerSeq       protowire.Number = 1
-	fieldServerSelf      protowire.Number = 2
-	fieldServerCursor    protowire.Number = 3
-	fieldServerTime      protowire.Number = 4
-	fieldServerMessage   protowire.Number = 5
-	fieldServerWelcome   protowire.Number = 10
-	fieldServerAck       protowire.Number = 11
-	fieldServerGap       protowire.Number = 12
-	fieldServerHeartbeat protowire.Number = 13
-	fieldServerPong      protowire.Number = 14
-	fieldServerMoved     protowire.Number = 15
-	fieldServerError     protowire.Number = 16
+	fieldServerSeq         protowire.Number = 1
+	fieldServerSelf        protowire.Number = 2
+	fieldServerCursor      protowire.Number = 3
+	fieldServerTime        protowire.Number = 4
+	fieldServerMessage     protowire.Number = 5
+	fieldServerWelcome     protowire.Number = 10
+	fieldServerAck         protowire.Number = 11
+	fieldServerGap         protowire.Number = 12
+	fieldServerHeartbeat   protowire.Number = 13
+	fieldServerPong        protowire.Number = 14
+	fieldServerMoved       protowire.Number = 15
+	fieldServerError       protowire.Number = 16
+	fieldServerHistoryPage protowire.Number = 17
 
 	fieldWelcomeSession    protowire.Number = 1
 	fieldWelcomeUser       protowire.Number = 2
@@ -38,6 +37,8 @@ const (
 	fieldLimitsQueueBytes     protowire.Number = 4
 	fieldLimitsInFlight       protowire.Number = 5
 	fieldLimitsSendsPerSecond protowire.Number = 6
+	fieldLimitsPageMessages   protowire.Number = 7
+	fieldLimitsStartMessages  protowire.Number = 8
 
 	fieldAckID        protowire.Number = 1
 	fieldAckStatus    protowire.Number = 2
@@ -91,7 +92,7 @@ func AppendWelcome(dst []byte, enc Encoding, w *Welcome) []byte {
 	if len(w.Cursor) > 0 {
 		dst = jsonString(dst, "cursor", w.Cursor)
 	}
-	dst = strconv.AppendBool(jsonName(dst, "resumed"), w.Resumed)
+	dst = jsonBool(dst, "resumed", w.Resumed)
 	dst = append(jsonName(dst, "limits"), '{')
 	dst = jsonUint(dst, "body_bytes", uint64(w.Limits.BodyBytes))
 	dst = jsonUint(dst, "recipients", uint64(w.Limits.Recipients))
@@ -99,6 +100,8 @@ func AppendWelcome(dst []byte, enc Encoding, w *Welcome) []byte {
 	dst = jsonUint(dst, "queue_bytes", uint64(w.Limits.QueueBytes))
 	dst = jsonUint(dst, "in_flight", uint64(w.Limits.InFlight))
 	dst = jsonUint(dst, "sends_per_second", uint64(w.Limits.SendsPerSecond))
+	dst = jsonUint(dst, "page_messages", uint64(w.Limits.PageMessages))
+	dst = jsonUint(dst, "start_messages", uint64(w.Limits.StartMessages))
 	dst = append(dst, '}')
 	dst = jsonUint(dst, "heartbeat_ms", millis(w.Heartbeat))
 	return append(dst, '}')
@@ -112,6 +115,8 @@ func protoLimits(dst []byte, l *SessionLimits) []byte {
 	dst = protoUint(dst, fieldLimitsQueueBytes, uint64(l.QueueBytes))
 	dst = protoUint(dst, fieldLimitsInFlight, uint64(l.InFlight))
 	dst = protoUint(dst, fieldLimitsSendsPerSecond, uint64(l.SendsPerSecond))
+	dst = protoUint(dst, fieldLimitsPageMessages, uint64(l.PageMessages))
+	dst = protoUint(dst, fieldLimitsStartMessages, uint64(l.StartMessages))
 	return wrap(dst, mark, fieldWelcomeLimits)
 }
 

@@ -40,8 +40,8 @@ var closeCodes = [...]struct {
 	{CloseTooBig, "A message of the client was too large. Do not send it again."},
 	{CloseInternal, "The server made a mistake. Reconnect after a pause."},
 	{CloseRestart, "The node is stopping. Reconnect after a pause."},
-	{CloseTryAgainLater, "The node has no room for more. Reconnect after a longer pause."},
-	{CloseBadRequest, "A frame or a connect parameter was not valid. Do not reconnect."},
+	{CloseTryAgainLater, "The node has no room for more, or cannot resume now. Reconnect after a longer pause."},
+	{CloseBadRequest, "A frame or a connect parameter was not valid. Do not reconnect with the same."},
 	{CloseUnauthorized, "The token is missing or not valid. Do not reconnect with it."},
 	{CloseForbidden, "The token does not allow this. Do not reconnect."},
 	{ClosePolicy, "The connection broke a rule of this server. Do not reconnect."},
@@ -58,7 +58,8 @@ func CloseFor(code backplane.Code) CloseCode {
 	switch code {
 	case CodeBadFrame, CodeUnknownType, CodeUnknownField, CodeBadID, CodeNoRecipients,
 		CodeTooManyRecipients, CodeBadRecipient, CodeDuplicateRecipient, CodeRecipientIsSender,
-		CodeBodyTooLarge, CodeBadKind, CodeBadEncoding, CodeBadParameter:
+		CodeBodyTooLarge, CodeBadKind, CodeBadEncoding, CodeBadTTL, CodeBadLimit,
+		CodeBadPeer, CodeBadCursor, CodeUnknownCursor, CodeNoHistory, CodeBadParameter:
 		return CloseBadRequest
 	case CodeUnauthorized:
 		return CloseUnauthorized
@@ -80,7 +81,7 @@ func CloseFor(code backplane.Code) CloseCode {
 		return CloseNotOwner
 	case backplane.CodeShutdown:
 		return CloseRestart
-	case backplane.CodeOverloaded, CodeNotReady:
+	case backplane.CodeOverloaded, CodeNotReady, CodeHistoryDown, CodeHistoryBehind:
 		return CloseTryAgainLater
 	}
 	return CloseInternal

@@ -15,12 +15,20 @@ const (
 	CodeBodyTooLarge       backplane.Code = "body_too_large"
 	CodeBadKind            backplane.Code = "bad_kind"
 	CodeBadEncoding        backplane.Code = "bad_encoding"
+	CodeBadTTL             backplane.Code = "bad_ttl"
+	CodeBadLimit           backplane.Code = "bad_limit"
+	CodeBadPeer            backplane.Code = "bad_peer"
+	CodeBadCursor          backplane.Code = "bad_cursor"
 )
 
 // The codes that the session and the server give.
 const (
 	CodeRecipientIsSender backplane.Code = "recipient_is_sender"
 	CodeRateLimited       backplane.Code = "rate_limited"
+	CodeUnknownCursor     backplane.Code = "unknown_cursor"
+	CodeNoHistory         backplane.Code = "no_history"
+	CodeHistoryDown       backplane.Code = "history_unavailable"
+	CodeHistoryBehind     backplane.Code = "history_behind"
 	CodeFrameTooLarge     backplane.Code = "frame_too_large"
 	CodeBadParameter      backplane.Code = "bad_parameter"
 	CodeUnauthorized      backplane.Code = "unauthorized"
@@ -58,6 +66,14 @@ var codes = [...]CodeInfo{
 	{CodeBodyTooLarge, false, "The body is longer than welcome.limits allows."},
 	{CodeBadKind, false, "The kind is neither message nor signal."},
 	{CodeBadEncoding, false, "The body_base64 is not padded standard base64, or stands beside a body."},
+	{CodeBadTTL, false, "The ttl_ms is not a whole number of milliseconds from 0 to a year."},
+	{CodeBadLimit, false, "The limit is higher than welcome.limits allows, or not a whole number."},
+	{CodeBadPeer, false, "The peer is longer than 128 bytes, or not valid UTF-8."},
+	{CodeBadCursor, false, "The cursor is not one, or not of this user, or stands beside one that it does not go with."},
+	{CodeUnknownCursor, false, "The log does not know this cursor: it was made anew, or has lost its end. Start without a cursor."},
+	{CodeNoHistory, false, "This server keeps no history."},
+	{CodeHistoryDown, true, "The history, or the log, did not answer in time."},
+	{CodeHistoryBehind, true, "The history is too far behind the log to be read at this place."},
 	{CodeRateLimited, true, "The client sends faster than welcome.limits allows."},
 
 	{backplane.CodeOverloaded, true, "The node has no room for more at the moment."},
@@ -112,6 +128,7 @@ const (
 	GapOutboxFull  GapReason = "outbox_full"
 	GapOutboxBytes GapReason = "outbox_bytes"
 	GapNodeMemory  GapReason = "node_memory"
+	GapRetention   GapReason = "retention"
 )
 
 // gapReasons is every reason of a gap with its description, in the order of
@@ -123,6 +140,7 @@ var gapReasons = [...]struct {
 	{GapOutboxFull, "The client read too slowly: as many deliveries waited for it as welcome.limits allows."},
 	{GapOutboxBytes, "The client read too slowly: the deliveries that waited for it held as many bytes as welcome.limits allows."},
 	{GapNodeMemory, "The node's memory for all waiting deliveries was used up, and this client held much of it."},
+	{GapRetention, "The messages are gone for good: their time to be kept is over."},
 }
 
 // reasonOf returns text as a GapReason, without allocating for those that are

@@ -77,3 +77,22 @@ func ParseCursor[T ~string | ~[]byte](text T) (backplane.Position, error) {
 	}
 	return p, nil
 }
+
+// ResolveCursor returns the offset that a client's cursor stands for in a partition,
+// that of the client's user, of the generation that the log has now. The code is empty,
+// or says what is wrong: CodeBadCursor for what is no cursor or one of another
+// partition, and so of another user; CodeUnknownCursor for one of another generation,
+// whose offsets mean nothing any more. Whether the log reaches that offset is for
+// whoever knows the log; if not, the code is CodeUnknownCursor too.
+func ResolveCursor[T ~string | ~[]byte](text T, generation uint32, partition backplane.Partition) (offset int64, code backplane.Code) {
+	p, err := ParseCursor(text)
+	switch {
+	case err != nil:
+		return 0, CodeBadCursor
+	case p.Generation != generation: // which may have had other partitions
+		return 0, CodeUnknownCursor
+	case p.Partition != partition:
+		return 0, CodeBadCursor
+	}
+	return p.Offset, ""
+}

@@ -13,7 +13,7 @@ import (
 type Decoder struct {
 	json jsonReader
 	to   [][]byte
-	id   []byte // the id of the send being decoded, nil until a valid one was read
+	id   []byte // the id in the frame being decoded, nil until a valid one was read
 }
 
 // Decode decodes payload, the complete payload of one WebSocket message, into f.
@@ -36,7 +36,8 @@ func (d *Decoder) Decode(enc Encoding, payload []byte, lim *Limits, f *ClientFra
 		err = d.decodeJSON(payload, lim, f)
 	}
 	if err != nil {
-		if f.Type == FrameSend {
+		err.Type = f.Type
+		if f.Type == FrameSend || f.Type == FrameHistory {
 			err.ID = bytes.Clone(d.id)
 		}
 		return err
@@ -44,7 +45,7 @@ func (d *Decoder) Decode(enc Encoding, payload []byte, lim *Limits, f *ClientFra
 	return nil
 }
 
-// setID takes the id of a send.
+// setID takes the id of a send or of a history request.
 func (d *Decoder) setID(id []byte) *Error {
 	if len(id) == 0 || len(id) > backplane.MaxClientID || !utf8.Valid(id) {
 		return refusal(CodeBadID, "")
@@ -78,6 +79,15 @@ func (d *Decoder) addRecipient(user []byte, lim *Limits) *Error {
 		}
 	}
 	d.to = append(d.to, user)
+	return nil
+}
+
+// setTTL takes the time to live of a send.
+func (s *Send) setTTL(ms uint64) *Error {
+	if ms > backplane.MaxTTL {
+		return refusal(CodeBadTTL, "")
+	}
+	s.TTL = int64(ms)
 	return nil
 }
 

@@ -1,11 +1,13 @@
 package codec
 
 import (
+	"math"
 	"math/bits"
+	"strconv"
 )
 
 // members is a set of the members of client frames in JSON.
-type members uint8
+type members uint16
 
 const (
 	memberType members = 1 << iota
@@ -15,10 +17,19 @@ const (
 	memberBodyBase64
 	memberKind
 	memberToken
+	memberTTL
+	memberAfter
+	memberBefore
+	memberAround
+	memberLimit
+	memberPeer
 )
 
 // memberNames holds the name of each member at the number of its bit.
-var memberNames = [...]string{"type", "id", "to", "body", "body_base64", "kind", "token"}
+var memberNames = [...]string{
+	"type", "id", "to", "body", "body_base64", "kind", "token", "ttl_ms",
+	"after", "before", "around", "limit", "peer",
+}
 
 func memberOf(name []byte) members {
 	for i, n := range memberNames {
@@ -34,11 +45,13 @@ func memberOf(name []byte) members {
 func clientType(name []byte) (FrameType, members) {
 	switch string(name) {
 	case "send":
-		return FrameSend, memberType | memberID | memberTo | memberBody | memberBodyBase64 | memberKind
+		return FrameSend, memberType | memberID | memberTo | memberBody | memberBodyBase64 | memberKind | memberTTL
 	case "refresh":
 		return FrameRefresh, memberType | memberToken
 	case "ping":
 		return FramePing, memberType
+	case "history":
+		return FrameHistory, memberType | memberID | memberAfter | memberBefore | memberAround | memberLimit | memberPeer
 	}
 	return FrameUnknown, 0
 }
@@ -84,6 +97,8 @@ func (d *Decoder) decodeJSON(payload []byte, lim *Limits, f *ClientFrame) *Error
 			}
 		case memberTo:
 			err = d.jsonTo(lim)
+		case memberTTL, memberLimit:
+			err = d.jsonNumber(m, f)
 		default:
 			err = d.jsonText(m, lim, f)
 		}
@@ -103,15 +118,21 @@ func (d *Decoder) decodeJSON(payload []byte, lim *Limits, f *ClientFrame) *Error
 		return refusal(CodeBadFrame, "type is missing")
 	}
 	if extra := seen &^ belong; extra != 0 {
-		fault = first(fault, refusal(CodeUnknownField, memberNames[bits.TrailingZeros8(uint8(extra))]))
+		fault = first(fault, refusal(CodeUnknownField, memberNames[bits.TrailingZeros16(uint16(extra))]))
 	}
 	if both := memberBody | memberBodyBase64; seen&both == both {
 		fault = first(fault, refusal(CodeBadEncoding, "body and body_base64"))
 	}
-	if fault == nil && f.Type == FrameSend {
-		return d.finishSend(&f.Send)
+	if fault != nil {
+		return fault
 	}
-	return fault
+	switch f.Type {
+	case FrameSend:
+		return d.finishSend(&f.Send)
+	case FrameHistory:
+		return d.finishHistory(&f.History)
+	}
+	return nil
 }
 
 // first returns the first of two faults, either of which may be nil.
@@ -157,8 +178,37 @@ func (d *Decoder) jsonText(m members, lim *Limits, f *ClientFrame) *Error {
 			return refusal(CodeBodyTooLarge, "")
 		}
 		f.Send.Body = body
+	case memberAfter:
+		f.History.After = text
+		return checkCursor(text, "after")
+	case memberBefore:
+		f.History.Before = text
+		return checkCursor(text, "before")
+	case memberAround:
+		f.History.Around = text
+		return checkCursor(text, "around")
+	case memberPeer:
+		f.History.Peer = text
+		return checkPeer(text)
 	}
 	return nil
+}
+
+// jsonNumber decodes a member of type number. One that is not whole, negative or
+// beyond 64 bits counts as beyond its limit.
+func (d *Decoder) jsonNumber(m members, f *ClientFrame) *Error {
+	text, err := d.json.number()
+	if err != nil {
+		return err
+	}
+	v, bad := strconv.ParseUint(string(text), 10, 64)
+	if bad != nil {
+		v = math.MaxUint64
+	}
+	if m == memberTTL {
+		return f.Send.setTTL(v)
+	}
+	return f.History.setLimit(v)
 }
 
 // jsonTo decodes the array of recipients. After a fault it reads on without

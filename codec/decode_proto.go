@@ -14,13 +14,22 @@ const (
 	fieldClientSend    protowire.Number = 1
 	fieldClientRefresh protowire.Number = 2
 	fieldClientPing    protowire.Number = 3
+	fieldClientHistory protowire.Number = 4
 
 	fieldSendID   protowire.Number = 1
 	fieldSendTo   protowire.Number = 2
 	fieldSendBody protowire.Number = 3
 	fieldSendKind protowire.Number = 4
+	fieldSendTTL  protowire.Number = 5
 
 	fieldRefreshToken protowire.Number = 1
+
+	fieldHistoryID     protowire.Number = 1
+	fieldHistoryAfter  protowire.Number = 2
+	fieldHistoryBefore protowire.Number = 3
+	fieldHistoryAround protowire.Number = 4
+	fieldHistoryLimit  protowire.Number = 5
+	fieldHistoryPeer   protowire.Number = 6
 )
 
 func (d *Decoder) decodeProto(b []byte, lim *Limits, f *ClientFrame) *Error {
@@ -28,7 +37,7 @@ func (d *Decoder) decodeProto(b []byte, lim *Limits, f *ClientFrame) *Error {
 	if n < 0 {
 		return badProto(n)
 	}
-	if num < fieldClientSend || num > fieldClientPing {
+	if num < fieldClientSend || num > fieldClientHistory {
 		return refusal(CodeUnknownType, fieldName(num))
 	}
 	if typ != protowire.BytesType {
@@ -49,6 +58,9 @@ func (d *Decoder) decodeProto(b []byte, lim *Limits, f *ClientFrame) *Error {
 	case fieldClientPing:
 		f.Type = FramePing
 		err = protoEmpty(frame)
+	case fieldClientHistory:
+		f.Type = FrameHistory
+		err = d.protoHistory(frame, &f.History)
 	}
 	if err != nil {
 		return err
@@ -57,65 +69,124 @@ func (d *Decoder) decodeProto(b []byte, lim *Limits, f *ClientFrame) *Error {
 	return protoEmpty(b[n+m:])
 }
 
-// protoSend decodes the fields of a Send. Encoders write fields in order of their
-// numbers, so the id is known when any other field is refused.
-func (d *Decoder) protoSend(b []byte, lim *Limits, s *Send) *Error {
-	var seen uint8
-	for len(b) > 0 {
-		num, typ, n := protowire.ConsumeTag(b)
+// fieldSet is a set of field numbers below 16.
+type fieldSet uint16
+
+func fieldsOf(nums ...protowire.Number) (set fieldSet) {
+	for _, n := range nums {
+		set |= 1 << n
+	}
+	return set
+}
+
+func (s fieldSet) has(num protowire.Number) bool { return num < 16 && s&(1<<num) != 0 }
+
+// The fields of a send and of a history request. All that are not numbers are
+// length-delimited.
+var (
+	sendFields     = fieldsOf(fieldSendID, fieldSendTo, fieldSendBody, fieldSendKind, fieldSendTTL)
+	sendNumbers    = fieldsOf(fieldSendKind, fieldSendTTL)
+	sendRepeated   = fieldsOf(fieldSendTo)
+	historyFields  = fieldsOf(fieldHistoryID, fieldHistoryAfter, fieldHistoryBefore, fieldHistoryAround, fieldHistoryLimit, fieldHistoryPeer)
+	historyNumbers = fieldsOf(fieldHistoryLimit)
+)
+
+// strictFields calls set for each field of a protobuf message of a client, with its
+// value v or b, and stops at the first fault: a field that is not one of known, one that
+// is given twice and not repeated, or a wrong wire type. Encoders write fields in order
+// of their numbers, so an id is known when any other field is refused.
+func strictFields(p []byte, known, numbers, repeated fieldSet, set func(num protowire.Number, v uint64, b []byte) *Error) *Error {
+	var seen fieldSet
+	for len(p) > 0 {
+		num, typ, n := protowire.ConsumeTag(p)
 		if n < 0 {
 			return badProto(n)
 		}
-		b = b[n:]
-		if num < fieldSendID || num > fieldSendKind {
+		p = p[n:]
+		if !known.has(num) {
 			return refusal(CodeUnknownField, fieldName(num))
 		}
-		if num != fieldSendTo {
-			if seen&(1<<num) != 0 {
-				return refusal(CodeBadFrame, fieldName(num)+" is given twice")
-			}
-			seen |= 1 << num
+		if seen.has(num) && !repeated.has(num) {
+			return refusal(CodeBadFrame, fieldName(num)+" is given twice")
 		}
-		if num == fieldSendKind {
-			if typ != protowire.VarintType {
-				return wrongType(num)
+		seen |= 1 << num
+		if isNumber := numbers.has(num); isNumber != (typ == protowire.VarintType) || !isNumber && typ != protowire.BytesType {
+			return wrongType(num)
+		}
+		var v uint64
+		var b []byte
+		if typ == protowire.VarintType {
+			v, n = protowire.ConsumeVarint(p)
+		} else {
+			b, n = protowire.ConsumeBytes(p)
+		}
+		if n < 0 {
+			return badProto(n)
+		}
+		p = p[n:]
+		if err := set(num, v, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// protoSend decodes the fields of a Send.
+func (d *Decoder) protoSend(p []byte, lim *Limits, s *Send) *Error {
+	err := strictFields(p, sendFields, sendNumbers, sendRepeated, func(num protowire.Number, v uint64, b []byte) *Error {
+		switch num {
+		case fieldSendID:
+			return d.setID(b)
+		case fieldSendTo:
+			return d.addRecipient(b, lim)
+		case fieldSendBody:
+			if len(b) > lim.Body {
+				return refusal(CodeBodyTooLarge, "")
 			}
-			v, n := protowire.ConsumeVarint(b)
-			if n < 0 {
-				return badProto(n)
-			}
-			b = b[n:]
+			s.Body = b
+		case fieldSendKind:
 			if v > 255 || !backplane.Kind(v).Valid() {
 				return refusal(CodeBadKind, strconv.FormatUint(v, 10))
 			}
 			s.Kind = backplane.Kind(v)
-			continue
+		case fieldSendTTL:
+			return s.setTTL(v)
 		}
-		if typ != protowire.BytesType {
-			return wrongType(num)
-		}
-		v, n := protowire.ConsumeBytes(b)
-		if n < 0 {
-			return badProto(n)
-		}
-		b = b[n:]
-		var err *Error
-		switch num {
-		case fieldSendID:
-			err = d.setID(v)
-		case fieldSendTo:
-			err = d.addRecipient(v, lim)
-		case fieldSendBody:
-			if len(v) > lim.Body {
-				err = refusal(CodeBodyTooLarge, "")
-			}
-			s.Body = v
-		}
-		if err != nil {
-			return err
-		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	return d.finishSend(s)
+}
+
+// protoHistory decodes the fields of a History.
+func (d *Decoder) protoHistory(p []byte, h *History) *Error {
+	err := strictFields(p, historyFields, historyNumbers, 0, func(num protowire.Number, v uint64, b []byte) *Error {
+		switch num {
+		case fieldHistoryID:
+			return d.setID(b)
+		case fieldHistoryAfter:
+			h.After = b
+			return checkCursor(b, "after")
+		case fieldHistoryBefore:
+			h.Before = b
+			return checkCursor(b, "before")
+		case fieldHistoryAround:
+			h.Around = b
+			return checkCursor(b, "around")
+		case fieldHistoryLimit:
+			return h.setLimit(v)
+		case fieldHistoryPeer:
+			h.Peer = b
+			return checkPeer(b)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return d.finishHistory(h)
 }
 
 // protoRefresh decodes the fields of a Refresh.

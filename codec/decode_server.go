@@ -33,13 +33,14 @@ func DecodeServer(enc Encoding, payload []byte, f *ServerFrame) error {
 
 // clear resets f but keeps its memory.
 func (f *ServerFrame) clear() {
-	to := f.Deliver.Message.To[:0]
+	to, messages := f.Deliver.Message.To[:0], f.HistoryPage.Messages[:0]
 	f.Type = FrameUnknown
 	f.Deliver = Deliver{Message: backplane.Message{To: to}}
 	f.Welcome = Welcome{}
 	f.Ack = Ack{}
 	f.Gap = Gap{}
 	f.Heartbeat = Heartbeat{}
+	f.HistoryPage = HistoryPage{Messages: messages}
 	f.Moved = Moved{}
 	f.Error = ErrorFrame{}
 }
@@ -79,22 +80,11 @@ func eachField(p []byte, set func(num protowire.Number, v uint64, b []byte) *Err
 }
 
 func (f *ServerFrame) decodeProto(payload []byte) *Error {
-	d := &f.Deliver
 	return eachField(payload, func(num protowire.Number, v uint64, b []byte) *Error {
 		switch num {
-		case fieldServerSeq:
-			d.Seq = v
-		case fieldServerSelf:
-			d.Self = v != 0
-		case fieldServerCursor:
-			d.Cursor = b
-		case fieldServerTime:
-			d.Time = int64(v)
 		case fieldServerMessage:
 			f.Type = FrameDeliver
-			if err := backplane.ParseMessage(b, &d.Message); err != nil {
-				return refusal(CodeBadFrame, err.Error())
-			}
+			return f.Deliver.setProto(num, v, b)
 		case fieldServerWelcome:
 			f.Type = FrameWelcome
 			return f.Welcome.decodeProto(b)
@@ -107,6 +97,9 @@ func (f *ServerFrame) decodeProto(payload []byte) *Error {
 		case fieldServerHeartbeat:
 			f.Type = FrameHeartbeat
 			return f.Heartbeat.decodeProto(b)
+		case fieldServerHistoryPage:
+			f.Type = FrameHistoryPage
+			return f.HistoryPage.decodeProto(b)
 		case fieldServerPong:
 			f.Type = FramePong
 		case fieldServerMoved:
@@ -116,8 +109,28 @@ func (f *ServerFrame) decodeProto(payload []byte) *Error {
 			f.Type = FrameError
 			return f.Error.decodeProto(b)
 		}
-		return nil
+		return f.Deliver.setProto(num, v, b)
 	})
+}
+
+// setProto takes a field of a delivery: of a ServerFrame, or of a Delivery in a page,
+// which has the same.
+func (d *Deliver) setProto(num protowire.Number, v uint64, b []byte) *Error {
+	switch num {
+	case fieldServerSeq:
+		d.Seq = v
+	case fieldServerSelf:
+		d.Self = v != 0
+	case fieldServerCursor:
+		d.Cursor = b
+	case fieldServerTime:
+		d.Time = int64(v)
+	case fieldServerMessage:
+		if err := backplane.ParseMessage(b, &d.Message); err != nil {
+			return refusal(CodeBadFrame, err.Error())
+		}
+	}
+	return nil
 }
 
 func (w *Welcome) decodeProto(p []byte) *Error {
@@ -170,6 +183,10 @@ func (l *SessionLimits) field(num protowire.Number) *uint32 {
 		return &l.InFlight
 	case fieldLimitsSendsPerSecond:
 		return &l.SendsPerSecond
+	case fieldLimitsPageMessages:
+		return &l.PageMessages
+	case fieldLimitsStartMessages:
+		return &l.StartMessages
 	}
 	return nil
 }

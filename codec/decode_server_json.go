@@ -89,6 +89,8 @@ func (f *ServerFrame) member(name []byte) *Error {
 		return f.Gap.member(r, name)
 	case FrameHeartbeat:
 		return f.Heartbeat.member(r, name)
+	case FrameHistoryPage:
+		return f.HistoryPage.member(r, name)
 	case FrameMoved:
 		return f.Moved.member(r, name)
 	case FrameError:
@@ -119,6 +121,8 @@ func (d *Deliver) member(r *jsonReader, name []byte) (err *Error) {
 		var kind []byte
 		kind, err = r.string()
 		d.Message.Kind = kindOf(kind)
+	case "ttl_ms":
+		d.Message.TTL, err = r.int()
 	case "body":
 		d.Message.Body, err = r.string()
 	case "body_base64":
@@ -179,6 +183,10 @@ func (l *SessionLimits) member(r *jsonReader, name []byte) *Error {
 		at = &l.InFlight
 	case "sends_per_second":
 		at = &l.SendsPerSecond
+	case "page_messages":
+		at = &l.PageMessages
+	case "start_messages":
+		at = &l.StartMessages
 	default:
 		return r.skip()
 	}

@@ -79,6 +79,9 @@ func AppendDeliverTail(dst []byte, enc Encoding, pos backplane.Position, time in
 	dst = jsonStrings(dst, "to", m.To)
 	dst = jsonString(dst, "id", m.ID)
 	dst = jsonString(dst, "kind", kindName(m.Kind))
+	if m.TTL > 0 {
+		dst = jsonInt(dst, "ttl_ms", m.TTL)
+	}
 	if body {
 		dst = jsonBody(dst, m.Body)
 	}

@@ -12,10 +12,12 @@ type Error struct {
 	// Detail is a short text for people: what in the frame is wrong. It may quote the
 	// frame.
 	Detail string
-	// ID is the id of the send that was refused, so that an ack can answer it; nil
-	// where the frame is no send or has no valid id that could be read. It does not
-	// alias the frame.
+	// ID is the id of the send or the history request that was refused, so that an ack
+	// or a history page can answer it; nil where the frame is neither or has no valid id
+	// that could be read. It does not alias the frame.
 	ID []byte
+	// Type is the type of the frame, FrameUnknown where that could not be read.
+	Type FrameType
 }
 
 func (e *Error) Error() string {

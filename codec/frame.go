@@ -16,12 +16,14 @@ const (
 	FrameSend
 	FrameRefresh
 	FramePing
+	FrameHistory
 
 	FrameWelcome
 	FrameAck
 	FrameDeliver
 	FrameGap
 	FrameHeartbeat
+	FrameHistoryPage
 	FramePong
 	FrameMoved
 	FrameError
@@ -36,6 +38,8 @@ func (t FrameType) String() string {
 		return "refresh"
 	case FramePing:
 		return "ping"
+	case FrameHistory:
+		return "history"
 	case FrameWelcome:
 		return "welcome"
 	case FrameAck:
@@ -46,6 +50,8 @@ func (t FrameType) String() string {
 		return "gap"
 	case FrameHeartbeat:
 		return "heartbeat"
+	case FrameHistoryPage:
+		return "history_page"
 	case FramePong:
 		return "pong"
 	case FrameMoved:
@@ -59,9 +65,10 @@ func (t FrameType) String() string {
 // ClientFrame is a frame from a client: Type says which of the other fields
 // counts. A ping has none.
 type ClientFrame struct {
-	Type  FrameType
-	Send  Send
-	Token []byte // of a refresh
+	Type    FrameType
+	Send    Send
+	Token   []byte // of a refresh
+	History History
 }
 
 // Send asks for a message to be stored and delivered.
@@ -69,6 +76,9 @@ type Send struct {
 	ID   []byte // 1 to backplane.MaxClientID bytes of UTF-8
 	To   [][]byte
 	Kind backplane.Kind
+	// TTL is how many milliseconds after its log time the message is hidden, at most
+	// backplane.MaxTTL; 0 is never.
+	TTL  int64
 	Body []byte
 }
 
@@ -78,21 +88,22 @@ type Send struct {
 // Byte slices in it alias the payload it was decoded from, or memory that the next
 // DecodeServer into the same ServerFrame uses again.
 type ServerFrame struct {
-	Type      FrameType
-	Deliver   Deliver
-	Welcome   Welcome
-	Ack       Ack
-	Gap       Gap
-	Heartbeat Heartbeat
-	Moved     Moved
-	Error     ErrorFrame
+	Type        FrameType
+	Deliver     Deliver
+	Welcome     Welcome
+	Ack         Ack
+	Gap         Gap
+	Heartbeat   Heartbeat
+	HistoryPage HistoryPage
+	Moved       Moved
+	Error       ErrorFrame
 
 	json jsonReader
 }
 
 // Deliver is a message on its way to a device.
 type Deliver struct {
-	Seq     uint64 // the number of the delivery on its connection, from 1
+	Seq     uint64 // the number of the delivery on its connection, from 1; 0 in a page
 	Self    bool   // the receiving user is the sender
 	Cursor  []byte
 	Time    int64 // the record's log time in Unix milliseconds
@@ -105,9 +116,12 @@ type Welcome struct {
 	User       string
 	Node       string
 	MapVersion uint64
-	Cursor     []byte
-	Resumed    bool
-	Limits     SessionLimits
+	// Cursor is where in the user's timeline the connection begins: on a resume the
+	// cursor that the client gave.
+	Cursor []byte
+	// Resumed: the client gave a cursor, and everything after it follows.
+	Resumed bool
+	Limits  SessionLimits
 	// Heartbeat is the silence after which the client sends a ping. The wire has it
 	// in milliseconds.
 	Heartbeat time.Duration
@@ -121,6 +135,8 @@ type SessionLimits struct {
 	QueueBytes     uint32
 	InFlight       uint32
 	SendsPerSecond uint32
+	PageMessages   uint32 // the highest limit of a history request: MaxPage
+	StartMessages  uint32 // the highest n of start=last:n: MaxStart
 }
 
 // Ack answers a send.
@@ -134,7 +150,8 @@ type Ack struct {
 }
 
 // Gap tells that deliveries were dropped: those numbered FromSeq to ToSeq, which
-// lie between the two cursors, both exclusive.
+// lie between the two cursors, both exclusive. With GapRetention nobody knows how many
+// there were, so the gap uses up one number itself: FromSeq and ToSeq are equal.
 type Gap struct {
 	FromSeq uint64
 	ToSeq   uint64

@@ -30,6 +30,14 @@ type fields struct {
 	Type         string        `json:"type"`
 	ID           string        `json:"id"`
 	To           []string      `json:"to"`
+	TTL          int64         `json:"ttl_ms"`
+	Around       string        `json:"around"`
+	Limit        int           `json:"limit"`
+	Peer         string        `json:"peer"`
+	Messages     []fields      `json:"messages"`
+	MoreAfter    bool          `json:"more_after"`
+	MoreBefore   bool          `json:"more_before"`
+	Gone         string        `json:"gone"`
 	Kind         string        `json:"kind"`
 	Body         *hexBytes     `json:"body_hex"`
 	Token        string        `json:"token"`
@@ -65,6 +73,8 @@ type vectorLimits struct {
 	QueueBytes     uint32 `json:"queue_bytes"`
 	InFlight       uint32 `json:"in_flight"`
 	SendsPerSecond uint32 `json:"sends_per_second"`
+	PageMessages   uint32 `json:"page_messages"`
+	StartMessages  uint32 `json:"start_messages"`
 }
 
 type hexBytes []byte
@@ -122,13 +132,22 @@ func (f *fields) recipients() (to [][]byte) {
 func (f *fields) clientFrame() *ClientFrame {
 	switch f.Type {
 	case "send":
-		c := &ClientFrame{Type: FrameSend, Send: Send{ID: []byte(f.ID), To: f.recipients(), Body: f.body()}}
+		c := &ClientFrame{Type: FrameSend, Send: Send{ID: []byte(f.ID), To: f.recipients(), TTL: f.TTL, Body: f.body()}}
 		if f.Kind == "signal" {
 			c.Send.Kind = backplane.KindSignal
 		}
 		return c
 	case "refresh":
 		return &ClientFrame{Type: FrameRefresh, Token: []byte(f.Token)}
+	case "history":
+		c := &ClientFrame{Type: FrameHistory, History: History{
+			ID: []byte(f.ID), After: []byte(f.After), Before: []byte(f.Before), Around: []byte(f.Around),
+			Limit: f.Limit, Peer: []byte(f.Peer),
+		}}
+		if f.Limit == 0 {
+			c.History.Limit = DefaultPage
+		}
+		return c
 	}
 	return &ClientFrame{Type: FramePing}
 }
@@ -137,10 +156,14 @@ func (f *fields) clientPB() *godwitpb.ClientFrame {
 	switch f.Type {
 	case "send":
 		return &godwitpb.ClientFrame{Frame: &godwitpb.ClientFrame_Send{Send: &godwitpb.Send{
-			Id: f.ID, To: f.To, Body: f.body(), Kind: f.kindPB(),
+			Id: f.ID, To: f.To, Body: f.body(), Kind: f.kindPB(), TtlMs: uint64(f.TTL),
 		}}}
 	case "refresh":
 		return &godwitpb.ClientFrame{Frame: &godwitpb.ClientFrame_Refresh{Refresh: &godwitpb.Refresh{Token: f.Token}}}
+	case "history":
+		return &godwitpb.ClientFrame{Frame: &godwitpb.ClientFrame_History{History: &godwitpb.History{
+			Id: f.ID, After: f.After, Before: f.Before, Around: f.Around, Limit: uint32(f.Limit), Peer: f.Peer,
+		}}}
 	}
 	return &godwitpb.ClientFrame{Frame: &godwitpb.ClientFrame_Ping{Ping: &godwitpb.Ping{}}}
 }
@@ -152,9 +175,9 @@ func (f *fields) kindPB() godwitpb.Kind {
 	return godwitpb.Kind_KIND_MESSAGE
 }
 
-// message returns the stored message of a deliver.
+// message returns the stored message of a deliver, or of one in a page.
 func (f *fields) message() *backplane.Message {
-	m := &backplane.Message{From: []byte(f.From), To: f.recipients(), ID: []byte(f.ID), Body: f.body()}
+	m := &backplane.Message{From: []byte(f.From), To: f.recipients(), ID: []byte(f.ID), TTL: f.TTL, Body: f.body()}
 	m.MessageID = backplane.MessageID(f.MessageID)
 	if f.Kind == "signal" {
 		m.Kind = backplane.KindSignal
@@ -171,12 +194,7 @@ func (f *fields) messageID() (id backplane.MessageID) {
 
 func (f *fields) serverFrame(t *testing.T) *ServerFrame {
 	s := &ServerFrame{}
-	cursor := func(text string) []byte {
-		if text == "" {
-			return nil
-		}
-		return []byte(text)
-	}
+	cursor := func(text string) []byte { return []byte(text) }
 	switch f.Type {
 	case "welcome":
 		id, err := parseSessionID([]byte(f.Session))
@@ -194,13 +212,21 @@ func (f *fields) serverFrame(t *testing.T) *ServerFrame {
 		s.Ack = Ack{ID: []byte(f.ID), Status: f.status(), Code: backplane.Code(f.Code), MessageID: f.messageID(), Time: f.Time}
 	case "deliver":
 		s.Type = FrameDeliver
-		s.Deliver = Deliver{Seq: f.Seq, Self: f.Self, Cursor: cursor(f.Cursor), Time: f.Time, Message: *f.message()}
+		s.Deliver = f.deliver()
 	case "gap":
 		s.Type = FrameGap
 		s.Gap = Gap{FromSeq: f.FromSeq, ToSeq: f.ToSeq, Reason: GapReason(f.Reason), After: cursor(f.After), Before: cursor(f.Before)}
 	case "heartbeat":
 		s.Type = FrameHeartbeat
 		s.Heartbeat = Heartbeat{Seq: f.Seq, Cursor: cursor(f.Cursor)}
+	case "history_page":
+		s.Type = FrameHistoryPage
+		s.HistoryPage = HistoryPage{ID: []byte(f.ID), Code: backplane.Code(f.Code), PageBounds: PageBounds{
+			After: cursor(f.After), Before: cursor(f.Before), MoreAfter: f.MoreAfter, MoreBefore: f.MoreBefore, Gone: cursor(f.Gone),
+		}}
+		for i := range f.Messages {
+			s.HistoryPage.Messages = append(s.HistoryPage.Messages, f.Messages[i].deliver())
+		}
 	case "pong":
 		s.Type = FramePong
 	case "moved":
@@ -215,6 +241,30 @@ func (f *fields) serverFrame(t *testing.T) *ServerFrame {
 	return s
 }
 
+func (f *fields) deliver() Deliver {
+	return Deliver{Seq: f.Seq, Self: f.Self, Cursor: []byte(f.Cursor), Time: f.Time, Message: *f.message()}
+}
+
+// value returns the message as it stands in the log. The generated code reads it as it
+// was meant; it writes the fields in another order, with the body before the ttl_ms.
+func (f *fields) value(t *testing.T) []byte {
+	value := backplane.AppendMessage(nil, f.message())
+	var got godwitpb.Message
+	if err := proto.Unmarshal(value, &got); err != nil {
+		t.Fatal(err)
+	}
+	want := &godwitpb.Message{
+		MessageId: f.MessageID, From: f.From, To: f.To, Id: f.ID, Kind: f.kindPB(), TtlMs: uint64(f.TTL), Body: f.body(),
+	}
+	if len(want.Body) == 0 {
+		want.Body = nil
+	}
+	if !proto.Equal(&got, want) {
+		t.Fatalf("the generated code reads %v, want %v", &got, want)
+	}
+	return value
+}
+
 func (f *fields) serverPB(t *testing.T) *godwitpb.ServerFrame {
 	switch f.Type {
 	case "welcome":
@@ -224,6 +274,7 @@ func (f *fields) serverPB(t *testing.T) *godwitpb.ServerFrame {
 			Limits: &godwitpb.SessionLimits{
 				BodyBytes: l.BodyBytes, Recipients: l.Recipients, QueueMessages: l.QueueMessages,
 				QueueBytes: l.QueueBytes, InFlight: l.InFlight, SendsPerSecond: l.SendsPerSecond,
+				PageMessages: l.PageMessages, StartMessages: l.StartMessages,
 			},
 			HeartbeatMs: f.HeartbeatMS,
 		}}}
@@ -232,19 +283,22 @@ func (f *fields) serverPB(t *testing.T) *godwitpb.ServerFrame {
 			Id: f.ID, Status: godwitpb.Status(f.status()), Code: f.Code, MessageId: f.MessageID, Time: f.Time,
 		}}}
 	case "deliver":
-		value, err := proto.MarshalOptions{Deterministic: true}.Marshal(&godwitpb.Message{
-			MessageId: f.MessageID, From: f.From, To: f.To, Id: f.ID, Kind: f.kindPB(), Body: f.body(),
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return &godwitpb.ServerFrame{Seq: f.Seq, Self: f.Self, Cursor: f.Cursor, Time: f.Time, Message: value}
+		return &godwitpb.ServerFrame{Seq: f.Seq, Self: f.Self, Cursor: f.Cursor, Time: f.Time, Message: f.value(t)}
 	case "gap":
 		return &godwitpb.ServerFrame{Frame: &godwitpb.ServerFrame_Gap{Gap: &godwitpb.Gap{
 			FromSeq: f.FromSeq, ToSeq: f.ToSeq, Reason: f.Reason, After: f.After, Before: f.Before,
 		}}}
 	case "heartbeat":
 		return &godwitpb.ServerFrame{Frame: &godwitpb.ServerFrame_Heartbeat{Heartbeat: &godwitpb.Heartbeat{Seq: f.Seq, Cursor: f.Cursor}}}
+	case "history_page":
+		page := &godwitpb.HistoryPage{
+			Id: f.ID, Code: f.Code, After: f.After, Before: f.Before, MoreAfter: f.MoreAfter, MoreBefore: f.MoreBefore, Gone: f.Gone,
+		}
+		for i := range f.Messages {
+			m := &f.Messages[i]
+			page.Messages = append(page.Messages, &godwitpb.Delivery{Self: m.Self, Cursor: m.Cursor, Time: m.Time, Message: m.value(t)})
+		}
+		return &godwitpb.ServerFrame{Frame: &godwitpb.ServerFrame_HistoryPage{HistoryPage: page}}
 	case "pong":
 		return &godwitpb.ServerFrame{Frame: &godwitpb.ServerFrame_Pong{Pong: &godwitpb.Pong{}}}
 	case "moved":
@@ -277,6 +331,8 @@ func appendServer(t testing.TB, dst []byte, enc Encoding, f *ServerFrame, body b
 		return AppendGap(dst, enc, &f.Gap)
 	case FrameHeartbeat:
 		return AppendHeartbeat(dst, enc, &f.Heartbeat)
+	case FrameHistoryPage:
+		return appendPage(t, dst, enc, &f.HistoryPage)
 	case FramePong:
 		return AppendPong(dst, enc)
 	case FrameMoved:
@@ -286,6 +342,31 @@ func appendServer(t testing.TB, dst []byte, enc Encoding, f *ServerFrame, body b
 	}
 	t.Fatalf("%v is no frame of a server", f.Type)
 	return nil
+}
+
+// pages is used again for every page, so that nothing may linger.
+var pages PageWriter
+
+func appendPage(t testing.TB, dst []byte, enc Encoding, p *HistoryPage) []byte {
+	if p.Code != "" {
+		return AppendPageRefusal(dst, enc, p.ID, p.Code)
+	}
+	pages.Open(dst, enc, p.ID)
+	for i := range p.Messages {
+		d := &p.Messages[i]
+		pos, err := ParseCursor(d.Cursor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		user := d.Message.From
+		if !d.Self {
+			user = []byte("somebody else")
+		}
+		if err := pages.Add(user, pos, d.Time, backplane.AppendMessage(nil, &d.Message)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return pages.Close(&p.PageBounds)
 }
 
 func TestClientVectors(t *testing.T) {
@@ -377,28 +458,42 @@ func checkPlainJSON(t *testing.T, v *vector) {
 	if err := json.Unmarshal(v.RawFields, &want); err != nil {
 		t.Fatal(err)
 	}
-	if text, ok := got["body"].(string); ok {
-		delete(got, "body")
-		got["body_hex"] = hex.EncodeToString([]byte(text))
-	}
-	if text, ok := got["body_base64"].(string); ok {
-		delete(got, "body_base64")
-		b, err := base64.StdEncoding.DecodeString(text)
-		if err != nil {
-			t.Fatal(err)
+	plainBody(t, got)
+	if messages, ok := got["messages"].([]any); ok {
+		for _, m := range messages {
+			plainBody(t, m.(map[string]any))
 		}
-		got["body_hex"] = hex.EncodeToString(b)
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("encoding/json reads\n%v, want\n%v", got, want)
 	}
 }
 
+// plainBody turns the body of a frame into the body_hex of the vectors.
+func plainBody(t *testing.T, frame map[string]any) {
+	t.Helper()
+	if text, ok := frame["body"].(string); ok {
+		delete(frame, "body")
+		frame["body_hex"] = hex.EncodeToString([]byte(text))
+	}
+	if text, ok := frame["body_base64"].(string); ok {
+		delete(frame, "body_base64")
+		b, err := base64.StdEncoding.DecodeString(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		frame["body_hex"] = hex.EncodeToString(b)
+	}
+}
+
 // sameClientFrame compares what counts, an empty slice being equal to none.
 func sameClientFrame(a, b *ClientFrame) bool {
 	return a.Type == b.Type && bytes.Equal(a.Token, b.Token) &&
-		bytes.Equal(a.Send.ID, b.Send.ID) && a.Send.Kind == b.Send.Kind && bytes.Equal(a.Send.Body, b.Send.Body) &&
-		sameList(a.Send.To, b.Send.To)
+		bytes.Equal(a.Send.ID, b.Send.ID) && a.Send.Kind == b.Send.Kind && a.Send.TTL == b.Send.TTL &&
+		bytes.Equal(a.Send.Body, b.Send.Body) && sameList(a.Send.To, b.Send.To) &&
+		bytes.Equal(a.History.ID, b.History.ID) && bytes.Equal(a.History.After, b.History.After) &&
+		bytes.Equal(a.History.Before, b.History.Before) && bytes.Equal(a.History.Around, b.History.Around) &&
+		a.History.Limit == b.History.Limit && bytes.Equal(a.History.Peer, b.History.Peer)
 }
 
 func sameList(a, b [][]byte) bool {
@@ -416,18 +511,28 @@ func sameList(a, b [][]byte) bool {
 // sameServerFrame compares what counts, an empty slice being equal to none.
 func sameServerFrame(a, b *ServerFrame) bool {
 	x, y := *a, *b
+	if !sameDeliver(&x.Deliver, &y.Deliver) || len(x.HistoryPage.Messages) != len(y.HistoryPage.Messages) {
+		return false
+	}
+	for i := range x.HistoryPage.Messages {
+		if !sameDeliver(&x.HistoryPage.Messages[i], &y.HistoryPage.Messages[i]) {
+			return false
+		}
+	}
 	for _, f := range []*ServerFrame{&x, &y} {
-		f.json = jsonReader{}
+		f.json, f.Deliver, f.HistoryPage.Messages = jsonReader{}, Deliver{}, nil
 		for _, s := range []*[]byte{
-			&f.Deliver.Cursor, &f.Deliver.Message.Body, &f.Deliver.Message.From, &f.Deliver.Message.ID,
 			&f.Welcome.Cursor, &f.Ack.ID, &f.Gap.After, &f.Gap.Before, &f.Heartbeat.Cursor,
+			&f.HistoryPage.ID, &f.HistoryPage.After, &f.HistoryPage.Before, &f.HistoryPage.Gone,
 		} {
 			if len(*s) == 0 {
 				*s = nil
 			}
 		}
 	}
-	same := sameList(x.Deliver.Message.To, y.Deliver.Message.To)
-	x.Deliver.Message.To, y.Deliver.Message.To = nil, nil
-	return same && reflect.DeepEqual(&x, &y)
+	return reflect.DeepEqual(&x, &y)
+}
+
+func sameDeliver(a, b *Deliver) bool {
+	return a.Seq == b.Seq && a.Self == b.Self && bytes.Equal(a.Cursor, b.Cursor) && a.Time == b.Time && sameMessage(&a.Message, &b.Message)
 }

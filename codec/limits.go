@@ -1,6 +1,10 @@
 package codec
 
-import "github.com/godwit-im/godwit/backplane"
+import (
+	"encoding/binary"
+
+	"github.com/godwit-im/godwit/backplane"
+)
 
 // Limits are what a Decoder allows in a send. They may be lower than, and never
 // exceed, the constants of package backplane.
@@ -18,6 +22,22 @@ const (
 	// over. A longer one is refused as unauthorized.
 	MaxToken = 4 << 10
 
+	// MaxPage is the most messages of one page of history, and the highest limit that a
+	// request for one may have: a screen or a few.
+	MaxPage = 100
+
+	// DefaultPage is the limit of a request that names none.
+	DefaultPage = 50
+
+	// PageBytes ends a page before its limit: the message with which the encoded
+	// messages of a page reach so many bytes is its last. So a page of long messages
+	// takes no more memory than a few of the longest.
+	PageBytes = 128 << 10
+
+	// MaxStart is the most messages that a connection may start with, the n of
+	// start=last:n: enough to fill a view that has nothing yet.
+	MaxStart = 1000
+
 	// jsonExpansion is by how much JSON can lengthen a byte of text: a control
 	// character takes six bytes, as in \u0001.
 	jsonExpansion = 6
@@ -28,6 +48,15 @@ const (
 
 	// recipientOverhead is the same for each recipient.
 	recipientOverhead = 8
+
+	// pageMessageOverhead is what a message of a page takes beside its values: its
+	// cursor, its time, and its member names in JSON.
+	pageMessageOverhead = 256 + MaxCursor
+
+	// maxStored is the most bytes that the fields of an encoded message take.
+	maxStored = len(backplane.MessageID{}) + backplane.MaxUserID + backplane.MaxClientID +
+		backplane.MaxRecipients*(backplane.MaxUserID+recipientOverhead) + backplane.MaxBody +
+		2*binary.MaxVarintLen64 + 8
 
 	// maxUnknown is after how many unknown members of a JSON frame its Decoder stops
 	// looking for the id of the send that it will refuse: every name costs memory,
@@ -49,4 +78,15 @@ func (l *Limits) MaxFrame(enc Encoding) int {
 		send *= jsonExpansion
 	}
 	return max(send+l.Recipients*recipientOverhead, refresh) + frameOverhead
+}
+
+// MaxServerFrame returns a size in bytes that no frame of a server exceeds: the limit
+// for a client to set for the WebSocket messages that it reads. Pages of history are
+// the largest frames.
+func MaxServerFrame(enc Encoding) int {
+	page := PageBytes + maxStored
+	if enc == JSON {
+		page *= jsonExpansion
+	}
+	return page + MaxPage*pageMessageOverhead + frameOverhead
 }

@@ -1438,8 +1438,8 @@ type HistoryPage struct {
 	// Whether there may be more in that direction. If false, there is nothing yet.
 	MoreAfter  bool `protobuf:"varint,6,opt,name=more_after,json=moreAfter,proto3" json:"more_after,omitempty"`
 	MoreBefore bool `protobuf:"varint,7,opt,name=more_before,json=moreBefore,proto3" json:"more_before,omitempty"`
-	// If set: what lay between the beginning of what was asked for and this cursor,
-	// included, may be gone for good.
+	// If set: some of what was asked for, up to and including this cursor, may be gone
+	// for good, because its time to be kept is over.
 	Gone          string `protobuf:"bytes,8,opt,name=gone,proto3" json:"gone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -93,6 +93,22 @@ func (c *clients) runLossy(tb testing.TB, t load.Traffic) load.Result {
 	return r
 }
 
+// runRefused is run where the node may refuse sends for the moment, because it has all
+// the work that it takes on: it says so, stores nothing, and nothing is lost. It returns
+// how many those were.
+func (c *clients) runRefused(tb testing.TB, t load.Traffic) (r load.Result, refused int64) {
+	tb.Helper()
+	r, err := c.Run(t)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if !r.Stats.NothingWrong() || !r.Check.Exact() || r.Stats.Stored == 0 || r.Check.Unchecked != 0 {
+		text, _ := json.Marshal(r)
+		tb.Fatalf("messages were lost, doubled or not stored: %s", text)
+	}
+	return r, r.Stats.Retryable
+}
+
 // usage returns what the load process has taken.
 func (c *clients) usage(tb testing.TB) load.Usage {
 	tb.Helper()

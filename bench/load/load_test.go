@@ -212,6 +212,7 @@ func TestRejections(t *testing.T) {
 	}
 	r, err := g.Run(ctx, Traffic{Shape: Unicast, Size: 100, InFlight: 2, Count: 100})
 	if err != nil || r.Stats.Rejected == 0 || r.Stats.Events["rejected: rate_limited"] != r.Stats.Rejected ||
+		r.Stats.Retryable != r.Stats.Rejected || r.Stats.Flawless() || !r.Stats.NothingWrong() ||
 		r.Stats.Stored+r.Stats.Rejected != 100 || !r.Check.Exact() || r.Check.Due != 2*r.Stats.Stored {
 		t.Fatalf("%+v, %v", r, err)
 	}

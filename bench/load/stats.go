@@ -15,6 +15,7 @@ type counters struct {
 	connecting, open, flying                            atomic.Int64 // gauges
 	opened, failed, closed                              atomic.Int64
 	sent, stored, rejected, unknown, unsent             atomic.Int64
+	retryable                                           atomic.Int64 // of those rejected
 	deliveries, frames, bytes, reads, heartbeats, pings atomic.Int64
 	missing, repeated, gapped, bad, stale               atomic.Int64
 
@@ -45,13 +46,15 @@ type Stats struct {
 	Closed     int64 `json:"closed"`
 
 	// Sends: on their way now; all that were sent, their answers (no answer counts as
-	// Unknown), and those that no connection was free to send.
-	InFlight int64 `json:"in_flight"`
-	Sent     int64 `json:"sent"`
-	Stored   int64 `json:"stored"`
-	Rejected int64 `json:"rejected"`
-	Unknown  int64 `json:"unknown"`
-	Unsent   int64 `json:"unsent"`
+	// Unknown; Retryable are those of Rejected that a client would send again), and those
+	// that no connection was free to send.
+	InFlight  int64 `json:"in_flight"`
+	Sent      int64 `json:"sent"`
+	Stored    int64 `json:"stored"`
+	Rejected  int64 `json:"rejected"`
+	Retryable int64 `json:"retryable"`
+	Unknown   int64 `json:"unknown"`
+	Unsent    int64 `json:"unsent"`
 
 	// What came: messages of a run, all WebSocket messages, all bytes, and in how many
 	// reads of a socket.
@@ -86,6 +89,7 @@ func (s *Stats) add(c *counters) {
 	s.Sent += c.sent.Load()
 	s.Stored += c.stored.Load()
 	s.Rejected += c.rejected.Load()
+	s.Retryable += c.retryable.Load()
 	s.Unknown += c.unknown.Load()
 	s.Unsent += c.unsent.Load()
 	s.Deliveries += c.deliveries.Load()
@@ -118,6 +122,7 @@ func (s Stats) Minus(before Stats) Stats {
 	d.Sent -= before.Sent
 	d.Stored -= before.Stored
 	d.Rejected -= before.Rejected
+	d.Retryable -= before.Retryable
 	d.Unknown -= before.Unknown
 	d.Unsent -= before.Unsent
 	d.Deliveries -= before.Deliveries
@@ -144,6 +149,14 @@ func (s Stats) Minus(before Stats) Stats {
 // read and stay.
 func (s *Stats) Flawless() bool {
 	return s.Failed+s.Closed+s.Rejected+s.Unknown+s.Unsent+s.Missing+s.Repeated+s.Gapped+s.Bad == 0
+}
+
+// NothingWrong is Flawless but for sends that the server refused for the moment, of which
+// nothing was stored: a client would have sent them again.
+func (s *Stats) NothingWrong() bool {
+	c := *s
+	c.Rejected -= c.Retryable
+	return c.Flawless()
 }
 
 // results are the latencies of a loop, in microseconds.

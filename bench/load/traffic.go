@@ -310,6 +310,9 @@ func (t *trafficJob) answered(l *loop, c *conn, s stamp, status backplane.Status
 		t.book.enter(l.g, s, f.target, true)
 	case backplane.Rejected:
 		l.counters.rejected.Add(1)
+		if codec.Retryable(code) {
+			l.counters.retryable.Add(1)
+		}
 		l.counters.count("rejected: " + string(code))
 	default:
 		l.counters.unknown.Add(1)

@@ -36,8 +36,10 @@ type Applied struct {
 	Offset int64
 	// Time is the highest log time up to there, in Unix milliseconds.
 	Time int64
-	// Floor is the last record that may be gone again because its time to be kept is
-	// over; everything after it is there. -1 if nothing is gone.
+	// Floor is the last record that may be missing, because its time to be kept is over
+	// or because the log lost it before it was applied; everything after it is there. -1
+	// if nothing is missing. Whoever reads learns the floor after the entries, since a
+	// Trim may pass in between.
 	Floor int64
 }
 
@@ -45,11 +47,16 @@ type Applied struct {
 type Batch struct {
 	Generation uint32
 	Partition  backplane.Partition
-	// Entries and Erasures are in the order of their offsets.
+	// Entries and Erasures are in the order of their offsets, none of which is above
+	// that of Applied.
 	Entries  []Entry
 	Erasures []Erasure
 	// Applied is how far the partition has come with this batch; its Floor is ignored.
 	Applied Applied
+	// Lost says that the log no longer had the records below this offset that were not
+	// applied before, so that nobody will ever write them: the floor rises to the offset
+	// before it. 0 says that nothing was lost.
+	Lost int64
 }
 
 // Query asks for a part of a timeline.
@@ -66,7 +73,7 @@ type Query struct {
 	// otherwise they come oldest first, those nearest to After.
 	Backward bool
 	// Limit is the most entries; Bytes is how many bytes of values are enough: the
-	// entry that reaches it is the last.
+	// entry that reaches it is the last. Both are at least 1.
 	Limit, Bytes int
 	// Now is when entries that have expired are left out, in Unix milliseconds.
 	Now int64
@@ -86,7 +93,8 @@ type Page struct {
 type Store interface {
 	// Write applies a batch. When it returns nil, the batch outlives the process and,
 	// as far as the store promises it, the machine. To apply a batch again, whole or in
-	// other pieces, changes nothing; after an error it must be applied again.
+	// other pieces, changes nothing, so that what is applied never goes back; after an
+	// error it must be applied again. Nothing of b is used once Write has returned.
 	Write(ctx context.Context, b *Batch) error
 	// Read answers a query from what is applied. Entries that are hidden by an erasure
 	// or by their time are left out. The answer does not alias the store's memory.
@@ -108,4 +116,6 @@ var (
 	ErrCorrupt = errors.New("history: the store is damaged")
 	// ErrForeign is the error of a store that another version or another cluster wrote.
 	ErrForeign = errors.New("history: the store belongs to something else")
+	// ErrClosed is the error of a store that was closed.
+	ErrClosed = errors.New("history: the store is closed")
 )

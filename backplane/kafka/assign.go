@@ -24,8 +24,8 @@ func (c *Consumer) Add(partitions []backplane.Partition, since int64) error {
 // Calls of Add, AddEach and Remove that name the same partition must not overlap.
 func (c *Consumer) AddEach(since map[backplane.Partition]int64) error {
 	for p := range since {
-		if p < 0 || int(p) >= len(c.assigned) {
-			return fmt.Errorf("kafka: partition %d of %s: the topic has %d", p, c.topic, len(c.assigned))
+		if err := c.lookup.has(p); err != nil {
+			return err
 		}
 	}
 	if len(since) == 0 {

@@ -15,8 +15,8 @@ import (
 	"github.com/twmb/franz-go/plugin/kprom"
 )
 
-// ErrClosed is the error of a Consumer that was closed.
-var ErrClosed = errors.New("kafka: the consumer is closed")
+// ErrClosed is the error of a Consumer, a Group or a Reader that was closed.
+var ErrClosed = errors.New("kafka: closed")
 
 // ErrTopicReplaced is the error of a topic that was deleted and made anew while it
 // was read: the positions of its generation mean nothing any more.

@@ -1,7 +1,6 @@
 package kafka_test
 
 import (
-	"context"
 	"errors"
 	"math/rand/v2"
 	"os"
@@ -14,10 +13,8 @@ import (
 	"github.com/godwit-im/godwit/backplane"
 	"github.com/godwit-im/godwit/backplane/kafka"
 	"github.com/godwit-im/godwit/backplane/kafkatest"
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
-	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -394,16 +391,7 @@ func TestRecordsDeletedBeforeRead(t *testing.T) {
 		add(t, c, 0, 0)
 		eventually(t, "the worker is paused", func() bool { return gauge(t, c, "godwit_kafka_consumer_paused_workers") == 1 })
 
-		client, err := kgo.NewClient(kgo.SeedBrokers(cfg.Brokers...))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer client.Close()
-		var cut kadm.Offsets
-		cut.AddOffset(cfg.Topic(), 0, 900, -1)
-		if _, err := kadm.NewClient(client).DeleteRecords(context.Background(), cut); err != nil {
-			t.Fatal(err)
-		}
+		deleteBefore(t, cfg, 0, 900)
 		release()
 		eventually(t, "the last record", func() bool {
 			entries := j.all()
@@ -430,20 +418,7 @@ func TestTopicMadeAnew(t *testing.T) {
 		add(t, c, 0, 0)
 		fill(t, p, 1, 0, 10, 0)
 		eventually(t, "the records", func() bool { return j.len() == 10 })
-		client, err := kgo.NewClient(kgo.SeedBrokers(cfg.Brokers...))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer client.Close()
-		if _, err := kadm.NewClient(client).DeleteTopic(context.Background(), cfg.Topic()); err != nil {
-			t.Fatal(err)
-		}
-		o := kafka.DefaultTopicOptions()
-		o.Replicas, o.MinInsync = 1, 1
-		if b.Name == "embedded" {
-			o.Settings = map[string]*string{"unclean.leader.election.enable": nil}
-		}
-		eventually(t, "the topic can be made anew", func() bool { return kafka.Create(context.Background(), cfg, o) == nil })
+		makeAnew(t, b, cfg)
 		eventually(t, "the consumer says so", func() bool { return c.Err() != nil })
 		if got := gauge(t, c, "godwit_kafka_consumer_failed_partitions"); got != 1 {
 			t.Errorf("%v partitions failed, want 1", got)

@@ -6,12 +6,13 @@
 // it knows nothing of sessions, tails or history: it turns sends into records
 // and records into calls of a Handler.
 //
-// # Two clients
+// # A client for each
 //
 // Producer and Consumer have a Kafka client each, not a common one. They are
 // closed at different times (sends are flushed while the consumer still
 // delivers), the producer watches its connections (see wire.go), and a fetch
-// that is large or slow must not stand before a produce request.
+// that is large or slow must not stand before a produce request. A Reader has
+// one of its own as well, so that who catches up does not delay who is up to date.
 //
 // # What a send goes through
 //
@@ -35,11 +36,15 @@
 // poll goroutine, between polls, so a poll's records always belong to the
 // assignment that is in force.
 //
+// Begin and End go through the same queue, so they stand where they belong among the
+// records.
+//
 // # Goroutines
 //
-// Any goroutine may call Producer.Produce, Consumer.Add, Consumer.Ready,
-// Consumer.Err and the Collectors. Consumer.Remove and both Close methods wait,
-// so they must not be called from a Handler or a Waiter. Waiters are called one
+// Any goroutine may call Producer.Produce, Consumer.Add, Consumer.AddEach,
+// Consumer.Ready, Consumer.Err, the methods of Reader and the Collectors.
+// Consumer.Remove and all Close methods wait, so they must not be called from a
+// Handler or a Waiter; what a Reader is asked for waits for brokers. Waiters are called one
 // at a time; a Handler is called by its worker's goroutine only. A panic in
 // either is not recovered: it ends the process.
 package kafka

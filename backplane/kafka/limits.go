@@ -53,9 +53,19 @@ const (
 	// minMetadataAge is how often, at most, a client asks for metadata.
 	minMetadataAge = 500 * time.Millisecond
 
-	// offsetPause is how long the consumer waits before it asks for offsets again
-	// that a broker could not tell yet.
+	// offsetPause is how long a consumer or reader waits before it asks again for what
+	// a broker could not tell yet.
 	offsetPause = 100 * time.Millisecond
+
+	// viewAge is for how long a Reader believes that the topic is the same when it asks
+	// for offsets by the topic's name. Kafka tells the id only together with all
+	// partitions: 60 KB for 1,024 of them.
+	viewAge = time.Second
+
+	// leaderAge is for how long a Reader believes what it knows of leaders. A fetch that
+	// reaches another broker, or another topic, is refused, so it could be for ever; so
+	// it is a while, for connections that lead nowhere.
+	leaderAge = time.Minute
 
 	// topicPause is how long Create waits before it asks again for what it made.
 	topicPause = 20 * time.Millisecond

@@ -58,8 +58,11 @@ func (l *lookup) try(ctx context.Context, f func(context.Context) error) error {
 	defer cancel()
 	for {
 		err := f(ctx)
-		if err == nil || !passes(err) {
+		switch {
+		case err == nil || !passes(err):
 			return err
+		case l.client.Context().Err() != nil: // the client gives several errors for it
+			return ErrClosed
 		}
 		select {
 		case <-time.After(offsetPause):
@@ -71,11 +74,21 @@ func (l *lookup) try(ctx context.Context, f func(context.Context) error) error {
 
 // passes reports whether an error may be gone when the same is asked again.
 func passes(err error) bool {
-	if errors.Is(err, ErrTopicReplaced) {
-		return false
+	for _, settled := range []error{ErrTopicReplaced, ErrOffsetGone, ErrOffsetAhead, ErrClosed} {
+		if errors.Is(err, settled) {
+			return false
+		}
 	}
 	ke, ok := errors.AsType[*kerr.Error](err)
 	return !ok || ke.Retriable
+}
+
+// has returns an error if the topic should have no partition p.
+func (l *lookup) has(p backplane.Partition) error {
+	if p < 0 || int32(p) >= l.partitions {
+		return fmt.Errorf("kafka: partition %d of %s: the topic has %d", p, l.topic, l.partitions)
+	}
+	return nil
 }
 
 // current returns a view that is not older than age. The error is ErrTopicReplaced if

@@ -234,7 +234,7 @@ func (w *worker) handOut(a *assignment, it item) bool {
 	n := 0
 	for ; n < len(it.records) && !a.removed.Load(); n++ {
 		r := it.records[n]
-		w.fill(a, r)
+		fillRecord(&w.record, backplane.Position{Generation: w.consumer.generation, Partition: a.partition, Offset: r.Offset}, r)
 		w.handler.Record(&w.record)
 		a.handed.Store(r.Offset + 1)
 	}
@@ -252,23 +252,15 @@ func (w *worker) await(a *assignment) {
 	}
 }
 
-// fill makes w.record tell of r.
-func (w *worker) fill(a *assignment, r *kgo.Record) {
-	w.record = backplane.Record{
-		Position: backplane.Position{
-			Generation: w.consumer.generation,
-			Partition:  a.partition,
-			Offset:     r.Offset,
-		},
-		Time:  r.Timestamp.UnixMilli(),
-		Value: r.Value,
-	}
+// fillRecord makes record tell of r, which stands at a position.
+func fillRecord(record *backplane.Record, at backplane.Position, r *kgo.Record) {
+	*record = backplane.Record{Position: at, Time: r.Timestamp.UnixMilli(), Value: r.Value}
 	for i := range r.Headers {
 		switch r.Headers[i].Key {
 		case backplane.HeaderRecipients:
-			w.record.Recipients = r.Headers[i].Value
+			record.Recipients = r.Headers[i].Value
 		case backplane.HeaderSession:
-			w.record.Session = backplane.ParseSession(r.Headers[i].Value)
+			record.Session = backplane.ParseSession(r.Headers[i].Value)
 		}
 	}
 }

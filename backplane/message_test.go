@@ -76,6 +76,48 @@ func sampleMessage(body int) *Message {
 	return m
 }
 
+// TestIdentifyWithoutTTL: the TTL is no part of the id, so that ids are what they were
+// before there was one.
+func TestIdentifyWithoutTTL(t *testing.T) {
+	m := sampleMessage(10)
+	m.TTL = 1000
+	if id := Identify([]byte("phone"), m); id != m.MessageID {
+		t.Errorf("with a TTL the id is %x, without %x", id, m.MessageID)
+	}
+}
+
+func TestKinds(t *testing.T) {
+	for kind, want := range map[Kind]bool{KindMessage: true, KindSignal: true, KindErase: false, 3: false, 255: false} {
+		if kind.Valid() != want {
+			t.Errorf("Kind(%d).Valid() = %v", kind, !want)
+		}
+	}
+}
+
+func TestExpired(t *testing.T) {
+	const t0 = 1_700_000_000_000
+	for _, c := range []struct {
+		ttl, logTime, now int64
+		want              bool
+	}{
+		{0, t0, t0, false},
+		{0, t0, t0 + 10*MaxTTL, false},
+		{1, t0, t0, false},
+		{1, t0, t0 + 1, true},
+		{60_000, t0, t0 + 59_999, false},
+		{60_000, t0, t0 + 60_000, true},
+		{60_000, t0, t0 + 60_001, true},
+		{60_000, t0, t0 - 60_000, false}, // a log whose clock is ahead
+		{MaxTTL, t0, t0 + MaxTTL - 1, false},
+		{MaxTTL, t0, t0 + MaxTTL, true},
+	} {
+		m := Message{TTL: c.ttl}
+		if got := m.Expired(c.logTime, c.now); got != c.want {
+			t.Errorf("with a TTL of %d, %d ms after its log time: Expired = %v, want %v", c.ttl, c.now-c.logTime, got, c.want)
+		}
+	}
+}
+
 // drawMessage draws a message as a node would store it.
 func drawMessage(t *rapid.T) *Message {
 	text := func(max int) *rapid.Generator[[]byte] { return rapid.SliceOfN(rapid.Byte(), 1, max) }
@@ -83,7 +125,8 @@ func drawMessage(t *rapid.T) *Message {
 		From: text(MaxUserID).Draw(t, "from"),
 		To:   rapid.SliceOfN(text(MaxUserID), 1, MaxRecipients).Draw(t, "to"),
 		ID:   text(MaxClientID).Draw(t, "id"),
-		Kind: Kind(rapid.IntRange(0, 1).Draw(t, "kind")),
+		Kind: Kind(rapid.IntRange(0, int(KindErase)).Draw(t, "kind")),
+		TTL:  rapid.OneOf(rapid.Just(int64(0)), rapid.Int64Range(1, MaxTTL)).Draw(t, "ttl"),
 		Body: rapid.SliceOfN(rapid.Byte(), 0, 300).Draw(t, "body"),
 	}
 	copy(m.MessageID[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "message_id"))
@@ -93,7 +136,7 @@ func drawMessage(t *rapid.T) *Message {
 // same compares messages, an empty body being equal to none.
 func same(a, b *Message) bool {
 	return a.MessageID == b.MessageID && bytes.Equal(a.From, b.From) && bytes.Equal(a.ID, b.ID) &&
-		a.Kind == b.Kind && bytes.Equal(a.Body, b.Body) && len(a.To) == len(b.To) &&
+		a.Kind == b.Kind && a.TTL == b.TTL && bytes.Equal(a.Body, b.Body) && len(a.To) == len(b.To) &&
 		(len(a.To) == 0 || reflect.DeepEqual(a.To, b.To))
 }
 
@@ -156,6 +199,7 @@ func TestParseMessageRefuses(t *testing.T) {
 		return protowire.AppendString(protowire.AppendTag(nil, num, protowire.BytesType), v)
 	}
 	kind := protowire.AppendTag(bytes.Clone(whole), fieldKind, protowire.VarintType)
+	ttl := protowire.AppendTag(bytes.Clone(whole), fieldTTL, protowire.VarintType)
 	for name, b := range map[string][]byte{
 		"nothing":              {},
 		"no message id":        field(fieldFrom, "alice"),
@@ -164,6 +208,9 @@ func TestParseMessageRefuses(t *testing.T) {
 		"field number 0":       append(bytes.Clone(whole), 0x02, 0x00),
 		"a kind beyond a byte": protowire.AppendVarint(kind, 256),
 		"a kind without value": kind,
+		"a TTL beyond a year":  protowire.AppendVarint(ttl, MaxTTL+1),
+		"a negative TTL":       protowire.AppendVarint(ttl, 1<<64-1),
+		"a TTL without value":  ttl,
 		"an open group":        protowire.AppendTag(bytes.Clone(whole), 93, protowire.StartGroupType),
 	} {
 		var m Message
@@ -220,6 +267,8 @@ func FuzzParseMessage(f *testing.F) {
 	signal.Kind = KindSignal
 	f.Add(AppendMessage(nil, signal))
 	f.Add(append(AppendMessage(nil, signal), 0xfa, 0x05, 0x01, 'x'))
+	f.Add(AppendMessage(nil, &Message{From: []byte("alice"), Kind: KindErase}))
+	f.Add(AppendMessage(nil, &Message{From: []byte("alice"), TTL: MaxTTL, Body: []byte("hi")}))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		before := bytes.Clone(b)

@@ -45,6 +45,10 @@ func TestAppendAllocs(t *testing.T) {
 		}
 		for _, v := range server {
 			f := v.Fields.serverFrame(t)
+			if page := &f.HistoryPage; len(page.Messages) > 0 {
+				pageAllocs(t, v.Name, buf, enc, page)
+				continue
+			}
 			if f.Type != FrameDeliver {
 				zeroAllocs(t, fmt.Sprintf("encoding %s in %v", v.Name, enc), func() { appendServer(t, buf, enc, f, true) })
 				continue
@@ -63,6 +67,23 @@ func TestAppendAllocs(t *testing.T) {
 			}
 		}
 	}
+}
+
+func pageAllocs(t *testing.T, name string, buf []byte, enc Encoding, page *HistoryPage) {
+	var values [][]byte
+	for i := range page.Messages {
+		values = append(values, backplane.AppendMessage(nil, &page.Messages[i].Message))
+	}
+	var w PageWriter
+	zeroAllocs(t, fmt.Sprintf("encoding %s in %v", name, enc), func() {
+		w.Open(buf, enc, page.ID)
+		for _, value := range values {
+			if err := w.Add(page.ID, aPosition, 1767225600123, value); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.Close(&page.PageBounds)
+	})
 }
 
 // TestDecodeServerAllocs leaves out the frames that come once a connection, whose
@@ -92,6 +113,7 @@ func TestCursorAllocs(t *testing.T) {
 	text := AppendCursor(nil, pos)
 	zeroAllocs(t, "AppendCursor", func() { AppendCursor(buf, pos) })
 	zeroAllocs(t, "ParseCursor", func() { _, _ = ParseCursor(text) })
+	zeroAllocs(t, "ResolveCursor", func() { _, _ = ResolveCursor(text, 1, 348) })
 }
 
 // TestDecodeTakesNoMemoryForRefused: a frame of a megabyte whose recipients are too

@@ -29,6 +29,7 @@ func TestClientsTolerateNewerServers(t *testing.T) {
 				strings.TrimSuffix(v.JSON, "}") + `,"later":{"a":[1,{"b":null}]},"more":-1.5e3}`,
 				`{"later":["x",{}],` + strings.TrimPrefix(v.JSON, "{"),
 				strings.Replace(v.JSON, `"limits":{`, `"limits":{"later":true,`, 1),
+				strings.Replace(v.JSON, `"messages":[{`, `"messages":[{"later":[],`, 1),
 				" \n" + v.JSON + " \n",
 			} {
 				if err := DecodeServer(JSON, []byte(p), &f); err != nil {
@@ -72,12 +73,12 @@ func TestUnknownFrames(t *testing.T) {
 		enc     Encoding
 		payload string
 	}{
-		{JSON, `{"type":"history_page","seq":"not a number","to":{}}`},
+		{JSON, `{"type":"search_page","seq":"not a number","to":{}}`},
 		{JSON, `{"type":""}`},
 		{JSON, `{"type":"send"}`}, // no server says that
 		{JSON, `{"type":"Pong"}`},
 		{Proto, ""},
-		{Proto, string(str(nil, 17, "\xff\xff"))},
+		{Proto, string(str(nil, 18, "\xff\xff"))},
 		{Proto, string(num(nil, fieldServerSeq, 4))},
 	} {
 		f.Type = FrameDeliver
@@ -156,11 +157,21 @@ func TestDecodeServerRefuses(t *testing.T) {
 		{JSON, `{"type":"welcome","session":1}`},
 		{JSON, `{"type":"welcome","session":"000000000000000g"}`},
 		{JSON, `{"type":"moved","retry_after_ms":"1"}`},
+		{JSON, `{"type":"deliver","ttl_ms":"1"}`},
+		{JSON, `{"type":"history_page","id":1}`},
+		{JSON, `{"type":"history_page","messages":{}}`},
+		{JSON, `{"type":"history_page","messages":[1]}`},
+		{JSON, `{"type":"history_page","messages":[{"time":"1"}]}`},
+		{JSON, `{"type":"history_page","messages":[{}`},
+		{JSON, `{"type":"history_page","more_after":1}`},
 		{Proto, "\x80"},
 		{Proto, "\x08"},
 		{Proto, "\x2a\x05a"},
 		{Proto, string(str(nil, fieldServerMessage, ""))},
 		{Proto, string(str(nil, fieldServerAck, "\x80"))},
+		{Proto, string(str(nil, fieldServerHistoryPage, "\x80"))},
+		{Proto, string(str(nil, fieldServerHistoryPage, string(str(nil, fieldPageMessages, "\x80"))))},
+		{Proto, string(str(nil, fieldServerHistoryPage, string(str(nil, fieldPageMessages, string(str(nil, fieldServerMessage, ""))))))},
 		{Proto, string(str(nil, fieldServerAck, string(str(nil, fieldAckMessageID, "short"))))},
 		{Proto, string(str(nil, fieldServerWelcome, string(str(nil, fieldWelcomeSession, "short"))))},
 		{Proto, string(str(nil, fieldServerWelcome, string(str(nil, fieldWelcomeLimits, "\x08"))))},

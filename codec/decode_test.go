@@ -31,14 +31,22 @@ func id(v string) []byte   { return str(nil, fieldSendID, v) }
 func to(v string) []byte   { return str(nil, fieldSendTo, v) }
 func body(v string) []byte { return str(nil, fieldSendBody, v) }
 func kind(v uint64) []byte { return num(nil, fieldSendKind, v) }
+func ttl(v uint64) []byte  { return num(nil, fieldSendTTL, v) }
 
 // refused is a frame that a Decoder refuses, and how.
 type refused struct {
 	name    string
 	payload string
 	code    backplane.Code
-	id      string // of Error.ID
+	id      string // of Error.ID; that of a history request begins with an h
 	detail  string // part of Error.Detail
+}
+
+func refusedType(id string) FrameType {
+	if strings.HasPrefix(id, "h") {
+		return FrameHistory
+	}
+	return FrameSend
 }
 
 // testLimits are low, so that a frame beyond them is easy to read.
@@ -57,6 +65,9 @@ func checkRefused(t *testing.T, enc Encoding, cases []refused) {
 			}
 			if e.Code != c.code || string(e.ID) != c.id || !strings.Contains(e.Detail, c.detail) {
 				t.Errorf("code %q, id %q, detail %q; want %q, %q and %q", e.Code, e.ID, e.Detail, c.code, c.id, c.detail)
+			}
+			if typ := refusedType(c.id); c.id != "" && e.Type != typ {
+				t.Errorf("the error is of a %v, want %v", e.Type, typ)
 			}
 			if len(e.Detail) > maxDetail || !utf8.ValidString(e.Detail) {
 				t.Errorf("detail %q has %d bytes", e.Detail, len(e.Detail))
@@ -85,7 +96,7 @@ func TestDecodeJSONRefuses(t *testing.T) {
 		{"a type of another case", `{"type":"Ping"}`, CodeUnknownType, "", "Ping"},
 		{"a member of another case", `{"Type":"ping"}`, CodeBadFrame, "", "type is missing"},
 		{"an empty type", `{"type":""}`, CodeUnknownType, "", ""},
-		{"a later version's type", `{"type":"history","id":"h1","limit":{"n":5}}`, CodeUnknownType, "", "history"},
+		{"a later version's type", `{"type":"search","id":"s1","limit":{"n":5}}`, CodeUnknownType, "", "search"},
 		{"a server's type", `{"type":"pong"}`, CodeUnknownType, "", "pong"},
 		{"a type that is no string", `{"type":7}`, CodeBadFrame, "", "string"},
 		{"a null", with(`"body":null`), CodeBadFrame, "m1", "string"},
@@ -142,6 +153,14 @@ func TestDecodeJSONRefuses(t *testing.T) {
 		{"an unknown kind", with(`"kind":"poll"`), CodeBadKind, "m1", "poll"},
 		{"an empty kind", with(`"kind":""`), CodeBadKind, "m1", ""},
 		{"the name of no kind", with(`"kind":"unknown"`), CodeBadKind, "m1", "unknown"},
+		{"an erasure", with(`"kind":"erase"`), CodeBadKind, "m1", "erase"},
+		{"a time to live beyond a year", with(`"ttl_ms":31536000001`), CodeBadTTL, "m1", ""},
+		{"a time to live beyond 64 bits", with(`"ttl_ms":18446744073709551616`), CodeBadTTL, "m1", ""},
+		{"a negative time to live", with(`"ttl_ms":-1`), CodeBadTTL, "m1", ""},
+		{"a time to live that is not whole", with(`"ttl_ms":1.5`), CodeBadTTL, "m1", ""},
+		{"a time to live as a string", with(`"ttl_ms":"60"`), CodeBadFrame, "m1", "number"},
+		{"a time to live without its unit", with(`"ttl":60`), CodeUnknownField, "m1", "ttl"},
+		{"a limit in a send", with(`"limit":5`), CodeUnknownField, "m1", "limit"},
 	})
 }
 
@@ -151,7 +170,7 @@ func TestDecodeProtoRefuses(t *testing.T) {
 		{"nothing", "", CodeBadFrame, "", ""},
 		{"no tag", "\x80", CodeBadFrame, "", ""},
 		{"field number 0", "\x02\x00", CodeBadFrame, "", ""},
-		{"a later version's frame", string(str(nil, 4, "x")), CodeUnknownType, "", "field 4"},
+		{"a later version's frame", string(str(nil, 5, "x")), CodeUnknownType, "", "field 5"},
 		{"a ping as a number", string(num(nil, fieldClientPing, 0)), CodeBadFrame, "", "wire type"},
 		{"a frame longer than the payload", "\x1a\x01", CodeBadFrame, "", ""},
 		{"two frames", string(str(str(nil, fieldClientPing, ""), fieldClientPing, "")), CodeUnknownField, "", "field 3"},
@@ -169,7 +188,7 @@ func TestDecodeProtoRefuses(t *testing.T) {
 		{"a long token", string(str(nil, fieldClientRefresh, string(str(nil, fieldRefreshToken, long(MaxToken+1))))), CodeUnauthorized, "", "4096"},
 
 		{"an empty send", send(), CodeBadID, "", ""},
-		{"an unknown field", send(id("m1"), to("bob"), num(nil, 5, 60)), CodeUnknownField, "m1", "field 5"},
+		{"an unknown field", send(id("m1"), to("bob"), num(nil, 6, 60)), CodeUnknownField, "m1", "field 6"},
 		{"an unknown group", send(id("m1"), to("bob"), protowire.AppendTag(nil, 9, protowire.StartGroupType)), CodeUnknownField, "m1", "field 9"},
 		{"an id as a number", send(num(nil, fieldSendID, 1)), CodeBadFrame, "", "wire type"},
 		{"a kind as a string", send(id("m1"), str(nil, fieldSendKind, "signal")), CodeBadFrame, "m1", "wire type"},
@@ -177,6 +196,11 @@ func TestDecodeProtoRefuses(t *testing.T) {
 		{"a body cut short", send(id("m1"), to("bob"), []byte("\x1a\x05ab")), CodeBadFrame, "m1", ""},
 		{"two ids", send(id("m1"), id("m2"), to("bob")), CodeBadFrame, "m1", "twice"},
 		{"two bodies", send(id("m1"), to("bob"), body("a"), body("b")), CodeBadFrame, "m1", "twice"},
+		{"an unknown field beyond any", send(id("m1"), to("bob"), num(nil, 1<<29-1, 1)), CodeUnknownField, "m1", "field 536870911"},
+		{"two times to live", send(id("m1"), to("bob"), ttl(1), ttl(1)), CodeBadFrame, "m1", "twice"},
+		{"a time to live as a string", send(id("m1"), str(nil, fieldSendTTL, "60")), CodeBadFrame, "m1", "wire type"},
+		{"a time to live beyond a year", send(id("m1"), to("bob"), ttl(backplane.MaxTTL+1)), CodeBadTTL, "m1", ""},
+		{"a negative time to live", send(id("m1"), to("bob"), ttl(1<<64-1)), CodeBadTTL, "m1", ""},
 		{"two kinds", send(id("m1"), to("bob"), kind(0), kind(1)), CodeBadFrame, "m1", "twice"},
 
 		{"no id", send(to("bob")), CodeBadID, "", ""},
@@ -190,7 +214,8 @@ func TestDecodeProtoRefuses(t *testing.T) {
 		{"a recipient twice", send(id("m1"), to("bob"), to("carol"), to("bob")), CodeDuplicateRecipient, "m1", "bob"},
 		{"too many recipients", send(id("m1"), to("a"), to("b"), to("c"), to("d")), CodeTooManyRecipients, "m1", ""},
 		{"a long body", send(id("m1"), to("bob"), body(long(9))), CodeBodyTooLarge, "m1", ""},
-		{"an unknown kind", send(id("m1"), to("bob"), kind(2)), CodeBadKind, "m1", "2"},
+		{"an erasure", send(id("m1"), to("bob"), kind(uint64(backplane.KindErase))), CodeBadKind, "m1", "2"},
+		{"an unknown kind", send(id("m1"), to("bob"), kind(3)), CodeBadKind, "m1", "3"},
 		{"a huge kind", send(id("m1"), to("bob"), kind(1<<40)), CodeBadKind, "m1", "1099511627776"},
 		{"a kind that is a known one modulo 256", send(id("m1"), to("bob"), kind(257)), CodeBadKind, "m1", "257"},
 	})
@@ -209,6 +234,10 @@ func TestDecodeJSONAccepts(t *testing.T) {
 			ClientFrame{Type: FrameSend, Send: Send{ID: []byte("m1"), To: bob}}},
 		{"escapes everywhere", `{"\u0074ype":"s\u0065nd","i\u0064":"\ud83e\udd86","to":["\u0062ob"],"b\u006fdy":"\"\\\/\b\f\n"}`,
 			ClientFrame{Type: FrameSend, Send: Send{ID: []byte("🦆"), To: bob, Body: []byte("\"\\/\b\f\n")}}},
+		{"a time to live that goes without saying", `{"type":"send","id":"m1","to":["bob"],"ttl_ms":0}`,
+			ClientFrame{Type: FrameSend, Send: Send{ID: []byte("m1"), To: bob}}},
+		{"the longest time to live", `{"type":"send","id":"m1","to":["bob"],"ttl_ms":31536000000}`,
+			ClientFrame{Type: FrameSend, Send: Send{ID: []byte("m1"), To: bob, TTL: backplane.MaxTTL}}},
 		{"a kind that goes without saying", `{"type":"send","id":"m1","to":["bob"],"kind":"message"}`,
 			ClientFrame{Type: FrameSend, Send: Send{ID: []byte("m1"), To: bob}}},
 		{"limits reached", `{"type":"send","id":"` + strings.Repeat("i", 64) + `","to":["a","b","` + strings.Repeat("c", 128) + `"],"body":"12345678"}`,
@@ -291,10 +320,19 @@ func TestDecodeKeepsFrames(t *testing.T) {
 	}
 }
 
-// TestMaxFrame encodes the longest send in the longest way, and the longest refresh.
+// TestMaxFrame encodes the longest send in the longest way, the longest refresh and the
+// longest history request.
 func TestMaxFrame(t *testing.T) {
 	for _, lim := range []Limits{testLimits, DefaultLimits, {Body: 0, Recipients: 1}} {
 		for _, enc := range []Encoding{JSON, Proto} {
+			cursor := bytes.Repeat([]byte("c"), MaxCursor)
+			history := ClientFrame{Type: FrameHistory, History: History{
+				ID: bytes.Repeat([]byte{0}, backplane.MaxClientID), After: cursor, Before: cursor,
+				Limit: MaxPage, Peer: bytes.Repeat([]byte{0}, backplane.MaxUserID),
+			}}
+			if n := len(AppendClientFrame(nil, enc, &history)); n > lim.MaxFrame(enc) {
+				t.Errorf("%v: a history request of %d bytes exceeds MaxFrame, %d", enc, n, lim.MaxFrame(enc))
+			}
 			refresh := ClientFrame{Type: FrameRefresh, Token: bytes.Repeat([]byte("t"), MaxToken)}
 			if n := len(AppendClientFrame(nil, enc, &refresh)); n > lim.MaxFrame(enc) {
 				t.Errorf("%v: a refresh of %d bytes exceeds MaxFrame, %d", enc, n, lim.MaxFrame(enc))
@@ -303,6 +341,7 @@ func TestMaxFrame(t *testing.T) {
 		f := ClientFrame{Type: FrameSend, Send: Send{
 			ID:   bytes.Repeat([]byte{0}, backplane.MaxClientID),
 			Kind: backplane.KindSignal,
+			TTL:  backplane.MaxTTL,
 			Body: bytes.Repeat([]byte{0}, lim.Body),
 		}}
 		for i := range lim.Recipients {

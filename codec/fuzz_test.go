@@ -38,7 +38,7 @@ func checkDecoded(t *testing.T, d *Decoder, enc Encoding, payload []byte) (*Clie
 	case FrameSend:
 		if len(f.Send.ID) == 0 || len(f.Send.ID) > backplane.MaxClientID || !utf8.Valid(f.Send.ID) ||
 			len(f.Send.To) == 0 || len(f.Send.To) > backplane.MaxRecipients ||
-			len(f.Send.Body) > backplane.MaxBody || !f.Send.Kind.Valid() {
+			len(f.Send.Body) > backplane.MaxBody || !f.Send.Kind.Valid() || f.Send.TTL < 0 || f.Send.TTL > backplane.MaxTTL {
 			t.Fatalf("%+v is beyond the limits", f.Send)
 		}
 		for i, u := range f.Send.To {
@@ -49,6 +49,17 @@ func checkDecoded(t *testing.T, d *Decoder, enc Encoding, payload []byte) (*Clie
 				if bytes.Equal(u, other) {
 					t.Fatalf("%q is there twice", u)
 				}
+			}
+		}
+	case FrameHistory:
+		h := &f.History
+		if len(h.ID) == 0 || len(h.ID) > backplane.MaxClientID || !utf8.Valid(h.ID) || h.Limit < 1 || h.Limit > MaxPage ||
+			len(h.Around) > 0 && len(h.After)+len(h.Before) > 0 || len(h.Peer) > 0 && backplane.ValidUser(h.Peer) != nil {
+			t.Fatalf("%+v is beyond the limits", h)
+		}
+		for _, cursor := range [][]byte{h.After, h.Before, h.Around} {
+			if _, err := ParseCursor(cursor); len(cursor) > 0 && err != nil {
+				t.Fatalf("%q is no cursor", cursor)
 			}
 		}
 	case FrameRefresh, FramePing:
@@ -88,6 +99,8 @@ func FuzzDecodeJSON(f *testing.F) {
 	f.Add([]byte(`{"to":["\u0062ob"],"id":"m1","type":"send","body_base64":"AA=="}`))
 	f.Add([]byte(`{"type":"send","id":"m1","to":["bob"],"x":{"y":[1,2,{"z":null}]}}`))
 	f.Add([]byte(`{"type":"send","id":"m1","to":["bob","bob"],"kind":"signal"}`))
+	f.Add([]byte(`{"type":"send","id":"m1","to":["bob"],"ttl_ms":1e3}`))
+	f.Add([]byte(`{"limit":101,"around":"AQHcAgA","after":"AQHcAgA","id":"h1","type":"history"}`))
 	var d Decoder
 	f.Fuzz(func(t *testing.T, p []byte) { checkDecoded(t, &d, JSON, p) })
 }
@@ -100,7 +113,10 @@ func FuzzDecodeProto(f *testing.F) {
 	}
 	f.Add([]byte(send(id("m1"), to("bob"), to("bob"))))
 	f.Add([]byte(send(kind(1), body("x"), to("bob"), id("m1"))))
-	f.Add([]byte(send(id("m1"), to("bob"), num(nil, 5, 60))))
+	f.Add([]byte(send(id("m1"), to("bob"), num(nil, 6, 60))))
+	f.Add([]byte(send(id("m1"), to("bob"), ttl(1<<63))))
+	f.Add([]byte(history(id("h1"), cursorField(fieldHistoryAround), cursorField(fieldHistoryAfter))))
+	f.Add([]byte(history(id("h1"), str(nil, fieldHistoryPeer, "bob"), num(nil, fieldHistoryLimit, 1<<32+5))))
 	var d Decoder
 	f.Fuzz(func(t *testing.T, p []byte) {
 		got, err := checkDecoded(t, &d, Proto, p)
@@ -138,12 +154,25 @@ func FuzzDecodeProto(f *testing.F) {
 func clientFrameOf(pb *godwitpb.ClientFrame) *ClientFrame {
 	switch x := pb.Frame.(type) {
 	case *godwitpb.ClientFrame_Send:
-		f := &ClientFrame{Type: FrameSend, Send: Send{ID: []byte(x.Send.Id), Body: x.Send.Body, Kind: UnknownKind}}
+		f := &ClientFrame{Type: FrameSend, Send: Send{ID: []byte(x.Send.Id), Body: x.Send.Body, Kind: UnknownKind, TTL: -1}}
 		for _, u := range x.Send.To {
 			f.Send.To = append(f.Send.To, []byte(u))
 		}
 		if k := x.Send.Kind; k >= 0 && k <= 1 {
 			f.Send.Kind = backplane.Kind(k)
+		}
+		if ms := x.Send.TtlMs; ms <= backplane.MaxTTL {
+			f.Send.TTL = int64(ms)
+		}
+		return f
+	case *godwitpb.ClientFrame_History:
+		h := x.History
+		f := &ClientFrame{Type: FrameHistory, History: History{
+			ID: []byte(h.Id), After: []byte(h.After), Before: []byte(h.Before), Around: []byte(h.Around),
+			Limit: int(h.Limit), Peer: []byte(h.Peer),
+		}}
+		if h.Limit == 0 {
+			f.History.Limit = DefaultPage
 		}
 		return f
 	case *godwitpb.ClientFrame_Refresh:
@@ -171,7 +200,16 @@ func withinLimits(f *ClientFrame) bool {
 		}
 		n := len(f.Send.To)
 		return n == len(users) && n >= 1 && n <= 64 && len(f.Send.ID) >= 1 && len(f.Send.ID) <= 64 &&
-			len(f.Send.Body) <= 65536 && f.Send.Kind != UnknownKind
+			len(f.Send.Body) <= 65536 && f.Send.Kind != UnknownKind && f.Send.TTL >= 0
+	case FrameHistory:
+		h := &f.History
+		for _, cursor := range [][]byte{h.After, h.Before, h.Around} {
+			if _, err := ParseCursor(cursor); len(cursor) > 0 && err != nil {
+				return false
+			}
+		}
+		return len(h.ID) >= 1 && len(h.ID) <= 64 && len(h.Peer) <= 128 && h.Limit <= 100 &&
+			(len(h.Around) == 0 || len(h.After)+len(h.Before) == 0)
 	}
 	return false
 }
@@ -189,14 +227,15 @@ func hasUnknown(m protoreflect.Message) bool {
 }
 
 // FuzzDecodeServer holds that clients survive any bytes, and that what they read of
-// a frame other than a deliver is what a server would write.
+// a frame without messages is what a server would write.
 func FuzzDecodeServer(f *testing.F) {
 	_, server := vectors(f)
 	for _, v := range server {
 		f.Add(true, []byte(v.JSON))
 		f.Add(false, []byte(v.Proto))
 	}
-	f.Add(true, []byte(`{"type":"history_page","messages":[{}]}`))
+	f.Add(true, []byte(`{"type":"history_page","messages":[{},{"seq":1}]}`))
+	f.Add(false, []byte(str(str(nil, fieldServerHistoryPage, string(str(nil, fieldPageMessages, ""))), fieldServerHistoryPage, "")))
 	var got, again ServerFrame
 	f.Fuzz(func(t *testing.T, asJSON bool, p []byte) {
 		enc := Proto
@@ -208,7 +247,10 @@ func FuzzDecodeServer(f *testing.F) {
 		if !bytes.Equal(p, before) {
 			t.Fatal("the payload was changed")
 		}
-		if err != nil || got.Type == FrameUnknown || got.Type == FrameDeliver {
+		if len(got.HistoryPage.Messages) > MaxPage {
+			t.Fatalf("a page of %d messages", len(got.HistoryPage.Messages))
+		}
+		if err != nil || got.Type == FrameUnknown || got.Type == FrameDeliver || len(got.HistoryPage.Messages) > 0 {
 			return
 		}
 		// A protobuf payload may hold several frames, of which the last counts, and

@@ -2,63 +2,113 @@ package e2e
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
+	"github.com/godwit-im/godwit/backplane"
+	"github.com/godwit-im/godwit/backplane/kafka"
 	"github.com/godwit-im/godwit/backplane/kafkatest"
 	"github.com/godwit-im/godwit/codec"
+	"github.com/godwit-im/godwit/codec/ws"
 	"github.com/godwit-im/godwit/server/auth"
 )
 
+// visit is a way for a device to come and go.
+type visit struct {
+	name string
+	deaf bool // does not read
+	do   func(t *testing.T, d *device)
+}
+
+var visits = []visit{
+	{"says goodbye", false, func(t *testing.T, d *device) {
+		d.got(5)
+		if err := d.writeClose(1000); err != nil {
+			t.Error(err)
+		}
+		d.ended()
+	}},
+	{"goes without a word", false, func(_ *testing.T, d *device) {
+		d.got(5)
+		d.hangup()
+	}},
+	{"resets the connection", false, func(t *testing.T, d *device) {
+		d.got(1)
+		if err := d.conn.SetLinger(0); err != nil {
+			t.Error(err)
+		}
+		d.hangup()
+	}},
+	{"breaks the framing, and does not read why it is closed", true, func(t *testing.T, d *device) {
+		if err := d.writeFrame(ws.Op(3), nil); err != nil {
+			t.Error(err)
+		}
+	}},
+	{"never reads, and goes at the end", true, func(*testing.T, *device) {}},
+}
+
 // TestConservation has devices come and go, in every way, while others write to them
-// and to users who are not there, with retries. Whatever becomes of a delivery,
-// it is in the books.
+// and to users who are not there, with retries. Whatever becomes of a delivery, it is in
+// the books: see conserved. It goes on until what devices do here has cost them messages
+// for each reason that it can; TestSlowReader has the books balanced for the others.
 func TestConservation(t *testing.T) {
-	const senders, each, visits = 3, 1000, 40
+	const (
+		senders = 3
+		batch   = 250 // sends between two looks whether to go on
+		least   = 40  // visits
+		most    = 2000
+	)
+	padding := strings.Repeat(".", 1000)
+	reasons := []string{"gone", "closing", "outbox_full"}
 	kafkatest.Each(t, func(t *testing.T, b kafkatest.Backend) {
 		cfg := newLog(t, b, 8)
 		n := serve(t, cfg, newKey(t, auth.HS256), append(noRate, "--limits-queue-messages", "64")...)
 		stays := connect(t, n, "stays", options{device: "phone"})
 		var wg sync.WaitGroup
+		var enough atomic.Bool
+		var sends, kept atomic.Int64 // in all, and those of them that who stays gets
 		for s := range senders {
 			d := connect(t, n, fmt.Sprint("sender-", s), options{device: "phone", encoding: codec.Encoding(s % codec.Encodings)})
-			wg.Go(func() {
-				d.flood(1, each, 10, func(i int) (string, []string) {
-					to := []string{"visitor", fmt.Sprint("nobody-", i%7)}
-					if i%10 == 0 {
-						to = append(to, "stays")
-					}
-					return fmt.Sprint(i), to
-				})
-				for i := 1; i <= 50; i++ { // retries, and the window is not over
-					d.send(fmt.Sprint("m", i*7), fmt.Sprint(i*7), "visitor", fmt.Sprint("nobody-", i*7%7))
+			content := func(i int) (body string, to []string) {
+				to = []string{"visitor", fmt.Sprint("nobody-", i%7)}
+				if i%10 == 0 {
+					to = append(to, "stays")
 				}
-				d.answered(each + 50)
+				return fmt.Sprint(i, padding), to
+			}
+			wg.Go(func() {
+				last := 0
+				for ; !enough.Load(); last += batch {
+					d.flood(last+1, last+batch, 10, content)
+				}
+				for i := max(1, last-50); i <= last; i++ { // retries, and the window is not over
+					body, to := content(i)
+					d.send(fmt.Sprint("m", i), body, to...)
+				}
+				retries := last - max(1, last-50) + 1
+				d.answered(last + retries)
+				sends.Add(int64(last + retries))
+				kept.Add(int64(last / 10))
 			})
 		}
-		for i := range visits {
-			visitor := connect(t, n, "visitor", options{device: fmt.Sprint("d", i%3), encoding: codec.Encoding(i % codec.Encodings), deaf: i%4 == 3})
-			switch i % 4 {
-			case 0: // says goodbye
-				visitor.got(5)
-				if err := visitor.writeClose(1000); err != nil {
-					t.Error(err)
-				}
-				visitor.ended()
-			case 1: // goes without a word
-				visitor.got(5)
-				visitor.hangup()
-			case 2: // resets the connection
-				visitor.got(1)
-				if err := visitor.conn.SetLinger(0); err != nil {
-					t.Error(err)
-				}
-				visitor.hangup()
-			case 3: // never reads, and goes at the end
-			}
+		lacking := func() bool {
+			m := n.metrics(t)
+			return slices.ContainsFunc(reasons, func(reason string) bool { return m.of(t, label("godwit_drops_total", "reason", reason)) == 0 })
 		}
+		for i := 0; i < least || i < most && lacking(); i++ {
+			v := visits[i%len(visits)]
+			o := options{device: fmt.Sprint("d", i%3), encoding: codec.Encoding(i % codec.Encodings), deaf: v.deaf}
+			if v.deaf {
+				o.receiveBuffer = 4096
+			}
+			v.do(t, connect(t, n, "visitor", o))
+		}
+		enough.Store(true)
 		wg.Wait()
-		stays.got(senders * each / 10)
+		stays.got(int(kept.Load()))
 		log := readLog(t, cfg)
 		eventually(t, "the whole log was consumed", func() bool {
 			return n.metrics(t).of(t, "godwit_kafka_consumer_records_total") >= float64(len(log))
@@ -72,17 +122,50 @@ func TestConservation(t *testing.T) {
 				t.Errorf("no record was counted as %s", result)
 			}
 		}
+		for _, reason := range reasons {
+			if m.of(t, label("godwit_drops_total", "reason", reason)) == 0 {
+				t.Errorf("nothing was dropped because of %s", reason)
+			}
+		}
 		if got := m.of(t, label("godwit_records_total", "result", "bad")); got != 0 {
 			t.Errorf("%v records are bad", got)
 		}
-		if acks := m.sum(t, "godwit_acks_total"); acks != senders*(each+50) {
-			t.Errorf("%v acks, want %d", acks, senders*(each+50))
+		if acks := m.sum(t, "godwit_acks_total"); acks != float64(sends.Load()) {
+			t.Errorf("%v acks, want %d", acks, sends.Load())
 		}
-		if stays.count() != senders*each/10 || len(stays.gaps) != 0 {
-			t.Errorf("who stays got %d messages and %d gaps, want %d", stays.count(), len(stays.gaps), senders*each/10)
+		if stays.count() != int(kept.Load()) || len(stays.gaps) != 0 {
+			t.Errorf("who stays got %d messages and %d gaps, want %d", stays.count(), len(stays.gaps), kept.Load())
 		}
 		if users := m.of(t, "godwit_users"); users != 2+senders {
 			t.Errorf("%v users are connected, want %d", users, 2+senders)
 		}
+		foreignRecord(t, n, cfg)
 	})
 }
+
+// foreignRecord writes a record to the log that no godwit has made: it is in the books, too.
+func foreignRecord(t *testing.T, n *node, cfg kafka.Config) {
+	t.Helper()
+	p, err := kafka.NewProducer(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close(t.Context())
+	done := make(waiter, 1)
+	to := [][]byte{[]byte("stays")}
+	if err := p.Produce(&backplane.Send{ID: backplane.MessageID{1}, From: []byte("stays"), To: to, Value: []byte("not a message")}, done); err != nil {
+		t.Fatal(err)
+	}
+	if o := <-done; o.Status != backplane.Stored {
+		t.Fatalf("%+v", o)
+	}
+	eventually(t, "the record is counted as bad", func() bool {
+		return n.metrics(t).of(t, label("godwit_records_total", "result", "bad")) == 1
+	})
+	n.conserved(t)
+}
+
+// waiter is a backplane.Waiter for one outcome.
+type waiter chan backplane.Outcome
+
+func (w waiter) Done(o backplane.Outcome) { w <- o }

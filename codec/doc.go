@@ -9,7 +9,8 @@
 //
 // The encoding is written by hand, because the server must refuse a limit before
 // it takes memory for it, and because a delivery is put together of two parts: a
-// small head for each device and a tail that all of them share (deliver.go). The
+// small head for each device and a tail that all of them share (deliver.go), and a page
+// of history of what the log has (page.go). The
 // code that protoc-gen-go makes of the schema (codec/godwitpb) is the reference
 // that the tests compare with.
 //

@@ -107,6 +107,37 @@ func TestProtocolPageExamples(t *testing.T) {
 	}
 }
 
+// TestProtocolPageLimits: the numbers that the page tells are those of the code.
+func TestProtocolPageLimits(t *testing.T) {
+	_, limits, _ := strings.Cut(protocolPage(t), "\n## Limits\n")
+	for what, n := range map[string]int{
+		"| user id | 1 to %d bytes":              backplane.MaxUserID,
+		"a history | 1 to %d bytes":              backplane.MaxClientID,
+		"| device name | at most %d bytes":       backplane.MaxDevice,
+		"1 to `recipients`, at most %d |":        backplane.MaxRecipients,
+		"at most `body_bytes`, at most %d bytes": backplane.MaxBody,
+		"| `ttl_ms` | at most %d,":               backplane.MaxTTL,
+		"| token | at most %d bytes":             MaxToken,
+		"1 to `page_messages`, at most %d |":     MaxPage,
+		"the one that brings them to %d bytes":   PageBytes,
+		"1 to `start_messages`, at most %d |":    MaxStart,
+	} {
+		if want := fmt.Sprintf(what, n); !strings.Contains(limits, want) {
+			t.Errorf("docs/protocol.md does not say %q under Limits", want)
+		}
+	}
+	var asJSON, asProto int
+	_, server, _ := strings.Cut(limits, "\n| WebSocket message of a server | ")
+	if _, err := fmt.Sscanf(server, "less than %d bytes in JSON, %d in protobuf;", &asJSON, &asProto); err != nil {
+		t.Fatal(err)
+	}
+	for enc, told := range map[Encoding]int{JSON: asJSON, Proto: asProto} {
+		if n := MaxServerFrame(enc); n >= told || n < told*9/10 {
+			t.Errorf("%v: docs/protocol.md tells %d bytes, MaxServerFrame %d", enc, told, n)
+		}
+	}
+}
+
 // TestCodes holds what clients may rely on.
 func TestCodes(t *testing.T) {
 	seen := map[backplane.Code]bool{}

@@ -16,6 +16,8 @@ func KafkaConfig(c *config.Config, log *slog.Logger) (kafka.Config, error) {
 	k.Generation = c.Kafka.Generation
 	k.Partitions = c.Kafka.Partitions
 	k.ClientID = "godwit-" + c.Node
+	k.Producer.Linger = c.Kafka.Linger
+	k.Producer.Compression = kafka.Compression(c.Kafka.Compression)
 	k.Producer.MaxRecords = c.Limits.ProducerRecords
 	k.Producer.MaxBytes = int64(c.Limits.ProducerBytes)
 	k.Logger = log

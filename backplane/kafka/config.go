@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"github.com/godwit-im/godwit/backplane"
 )
 
@@ -55,10 +57,39 @@ type ProducerConfig struct {
 	// partition's first. 0 sends at once; what comes while a request is under way
 	// still travels together.
 	Linger time.Duration
+	// Compression is that of the batches that a producer sends; the brokers and every
+	// reader get by with any.
+	Compression Compression
 	// AckTimeout is how long a caller waits for the log before it is answered
 	// Unknown with CodeTimeout. The client gives a record up at about the same
 	// time, later when a request is under way.
 	AckTimeout time.Duration
+}
+
+// Compression is a way to compress batches of records, by the name that Kafka has for it.
+type Compression string
+
+// The compressions. gzip, which Kafka knows too, costs more than what it saves here.
+const (
+	Uncompressed Compression = "none"
+	Snappy       Compression = "snappy"
+	LZ4          Compression = "lz4"
+	Zstd         Compression = "zstd"
+)
+
+// codec returns the client's name of c; ok is false if there is no such compression.
+func (c Compression) codec() (codec kgo.CompressionCodec, ok bool) {
+	switch c {
+	case Uncompressed:
+		return kgo.NoCompression(), true
+	case Snappy:
+		return kgo.SnappyCompression(), true
+	case LZ4:
+		return kgo.Lz4Compression(), true
+	case Zstd:
+		return kgo.ZstdCompression(), true
+	}
+	return kgo.NoCompression(), false
 }
 
 // ConsumerConfig has the settings of a Consumer.
@@ -78,8 +109,12 @@ type ConsumerConfig struct {
 	// queued, its partitions are paused. A queue can pass a mark by one poll.
 	QueueRecords int
 	QueueBytes   int64
-	// OffsetTimeout bounds how long Add asks for offsets.
+	// OffsetTimeout bounds how long Add asks for offsets, and how long a Reader goes on
+	// without progress.
 	OffsetTimeout time.Duration
+	// SessionTimeout is how long a member of a Group may be silent before others take its
+	// partitions over. Brokers accept 6 s to 30 min unless they are set otherwise.
+	SessionTimeout time.Duration
 }
 
 // DefaultConfig returns a Config with everything set but Brokers.
@@ -94,7 +129,10 @@ func DefaultConfig() Config {
 			MaxRecords: 50_000,
 			MaxBytes:   256 << 20,
 			Linger:     500 * time.Microsecond,
-			AckTimeout: 20 * time.Second,
+			// Messages are short, and bodies that are worth compressing come compressed or
+			// encrypted; the time is better spent elsewhere.
+			Compression: Uncompressed,
+			AckTimeout:  20 * time.Second,
 		},
 		Consumer: ConsumerConfig{
 			FetchMaxWait:           200 * time.Millisecond,
@@ -104,6 +142,7 @@ func DefaultConfig() Config {
 			QueueRecords:           16_384,
 			QueueBytes:             16 << 20,
 			OffsetTimeout:          15 * time.Second,
+			SessionTimeout:         10 * time.Second,
 		},
 	}
 }
@@ -142,6 +181,8 @@ func (c *Config) Validate() error {
 	check(p.MaxRecords >= maxRecords, "Producer.MaxRecords is %d: one send can have %d records", p.MaxRecords, maxRecords)
 	check(p.MaxBytes >= maxSendBytes, "Producer.MaxBytes is %d: one send can have %d bytes", p.MaxBytes, maxSendBytes)
 	check(p.Linger >= 0 && p.Linger <= time.Second, "Producer.Linger is %v: it must be 0 to 1s", p.Linger)
+	_, known := p.Compression.codec()
+	check(known, "Producer.Compression is %q: it must be %s, %s, %s or %s", p.Compression, Uncompressed, Snappy, LZ4, Zstd)
 	check(p.AckTimeout >= time.Second && p.AckTimeout <= 5*time.Minute, "Producer.AckTimeout is %v: it must be 1s to 5m", p.AckTimeout)
 	check(p.Linger*10 <= p.AckTimeout, "Producer.Linger %v is more than a tenth of Producer.AckTimeout %v", p.Linger, p.AckTimeout)
 
@@ -153,7 +194,8 @@ func (c *Config) Validate() error {
 	check(s.PollRecords > 0, "Consumer.PollRecords is %d: it must be positive", s.PollRecords)
 	check(s.QueueRecords > 0, "Consumer.QueueRecords is %d: it must be positive", s.QueueRecords)
 	check(s.QueueBytes > 0, "Consumer.QueueBytes is %d: it must be positive", s.QueueBytes)
-	check(s.OffsetTimeout > 0, "Consumer.OffsetTimeout is %v: it must be positive", s.OffsetTimeout)
+	check(s.OffsetTimeout > 0 && s.OffsetTimeout < rebalanceTimeout, "Consumer.OffsetTimeout is %v: it must be positive and below %v", s.OffsetTimeout, rebalanceTimeout)
+	check(s.SessionTimeout >= time.Second && s.SessionTimeout < rebalanceTimeout, "Consumer.SessionTimeout is %v: it must be at least 1s and below %v", s.SessionTimeout, rebalanceTimeout)
 	return errors.Join(errs...)
 }
 

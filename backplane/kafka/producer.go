@@ -73,6 +73,7 @@ func (c *Config) producerOptions(hooks ...kgo.Hook) []kgo.Opt {
 	// client can try again, and soon after it, so that it can give up: it does
 	// neither while a request is under way. The client waits for an answer for the
 	// sum of the two.
+	compression, _ := p.Compression.codec() // Validate knows it
 	attempt := max(p.AckTimeout/8, 250*time.Millisecond)
 	return []kgo.Opt{
 		kgo.WithHooks(hooks...),
@@ -80,9 +81,7 @@ func (c *Config) producerOptions(hooks ...kgo.Hook) []kgo.Opt {
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.ProducerLinger(p.Linger),
-		// Messages are short, and bodies that are worth compressing come compressed or
-		// encrypted; the time is better spent elsewhere.
-		kgo.ProducerBatchCompression(kgo.NoCompression()),
+		kgo.ProducerBatchCompression(compression),
 		kgo.ProducerBatchMaxBytes(maxBatch),
 		kgo.MaxBufferedRecords(p.MaxRecords + clientSlack),
 		kgo.MaxBufferedBytes(int(p.MaxBytes) + maxSendBytes),

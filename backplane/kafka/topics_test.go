@@ -202,6 +202,7 @@ func TestConfigValidation(t *testing.T) {
 		"partitions":     {func(c *kafka.Config) { c.Partitions = 10_001 }, []string{"Partitions"}},
 		"fetch":          {func(c *kafka.Config) { c.Consumer.FetchMaxBytes = 1000 }, []string{"FetchMaxBytes", "FetchMaxPartitionBytes"}},
 		"linger":         {func(c *kafka.Config) { c.Producer.Linger = time.Second; c.Producer.AckTimeout = time.Second }, []string{"Linger", "AckTimeout"}},
+		"compression":    {func(c *kafka.Config) { c.Producer.Compression = "gzip" }, []string{"Compression"}},
 		"records":        {func(c *kafka.Config) { c.Producer.MaxRecords = 10 }, []string{"MaxRecords"}},
 		"bytes":          {func(c *kafka.Config) { c.Producer.MaxBytes = 10 }, []string{"MaxBytes"}},
 		"sasl mechanism": {func(c *kafka.Config) { c.SASL.User = "u" }, []string{"SASL.User", "SASL.Mechanism"}},

@@ -39,6 +39,9 @@ const (
 	// maxRecords bounds what may be on its way to Kafka.
 	maxRecords = 10_000_000
 
+	// maxLinger is far above what is of use: it is added to every message's way.
+	maxLinger = time.Second
+
 	maxSends   = 1_000_000
 	maxThreads = 1024
 

@@ -31,12 +31,14 @@ type Config struct {
 
 // Kafka says where the log is and how to speak to it.
 type Kafka struct {
-	Brokers    []string `yaml:"brokers,flow"`
-	Namespace  string   `yaml:"namespace"`
-	Generation uint32   `yaml:"generation"`
-	Partitions int32    `yaml:"partitions"`
-	TLS        TLS      `yaml:"tls"`
-	SASL       SASL     `yaml:"sasl"`
+	Brokers     []string      `yaml:"brokers,flow"`
+	Namespace   string        `yaml:"namespace"`
+	Generation  uint32        `yaml:"generation"`
+	Partitions  int32         `yaml:"partitions"`
+	Linger      time.Duration `yaml:"linger"`
+	Compression string        `yaml:"compression"`
+	TLS         TLS           `yaml:"tls"`
+	SASL        SASL          `yaml:"sasl"`
 }
 
 // TLS says how connections to Kafka are encrypted. The files are PEM.
@@ -83,6 +85,7 @@ type Limits struct {
 	Heartbeat       time.Duration `yaml:"heartbeat"`
 	Idle            time.Duration `yaml:"idle"`
 	NodeFrameBytes  Size          `yaml:"node_frame_bytes"`
+	TailBytes       Size          `yaml:"tail_bytes"`
 	ProducerRecords int           `yaml:"producer_records"`
 	ProducerBytes   Size          `yaml:"producer_bytes"`
 }
@@ -110,10 +113,12 @@ func Default() Config {
 		Listen: "127.0.0.1:8080",
 		Admin:  "127.0.0.1:8081",
 		Kafka: Kafka{
-			Brokers:    []string{"127.0.0.1:9092"},
-			Namespace:  "godwit",
-			Generation: 1,
-			Partitions: 1024,
+			Brokers:     []string{"127.0.0.1:9092"},
+			Namespace:   "godwit",
+			Generation:  1,
+			Partitions:  1024,
+			Linger:      500 * time.Microsecond,
+			Compression: "none",
 		},
 		MapVersion: 1,
 		FDTables:   FDTablesShared,
@@ -127,6 +132,7 @@ func Default() Config {
 			SendsBurst:      200,
 			UpgradeTimeout:  10 * time.Second,
 			NodeFrameBytes:  256 << 20,
+			TailBytes:       256 << 20,
 			ProducerRecords: 50_000,
 			ProducerBytes:   256 << 20,
 		},

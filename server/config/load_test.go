@@ -69,7 +69,7 @@ func TestEverySettingFromEverySource(t *testing.T) {
 	// Each setting with a value that is not its default, as text.
 	values := map[string]string{
 		"node": "n7", "listen": "0.0.0.0:9000", "advertise": "wss://chat.example.org/ws", "admin": "0.0.0.0:9001", "admin_token_file": "admin.token",
-		"kafka.brokers": "k1:9092,k2:9092", "kafka.namespace": "chat", "kafka.generation": "3", "kafka.partitions": "360",
+		"kafka.brokers": "k1:9092,k2:9092", "kafka.namespace": "chat", "kafka.generation": "3", "kafka.linger": "2ms", "kafka.compression": "lz4", "kafka.partitions": "360",
 		"kafka.tls.enabled": "true", "kafka.tls.ca_file": "ca.pem", "kafka.tls.cert_file": "cert.pem", "kafka.tls.key_file": "cert.key",
 		"kafka.sasl.mechanism": "SCRAM-SHA-512", "kafka.sasl.user": "godwit", "kafka.sasl.password_file": "password",
 		"partitions": "0-359", "map_version": "12",
@@ -82,7 +82,7 @@ func TestEverySettingFromEverySource(t *testing.T) {
 	want := config.Config{
 		Node: "n7", Listen: "0.0.0.0:9000", Advertise: "wss://chat.example.org/ws", Admin: "0.0.0.0:9001", AdminTokenFile: "admin.token",
 		Kafka: config.Kafka{
-			Brokers: []string{"k1:9092", "k2:9092"}, Namespace: "chat", Generation: 3, Partitions: 360,
+			Brokers: []string{"k1:9092", "k2:9092"}, Namespace: "chat", Generation: 3, Partitions: 360, Linger: 2 * time.Millisecond, Compression: "lz4",
 			TLS:  config.TLS{Enabled: true, CAFile: "ca.pem", CertFile: "cert.pem", KeyFile: "cert.key"},
 			SASL: config.SASL{Mechanism: "SCRAM-SHA-512", User: "godwit", PasswordFile: "password"},
 		},

@@ -83,6 +83,8 @@ func (k *Kafka) check(wrong *findings) {
 		wrong.add("kafka.generation", k.Generation, "must be 1 or above")
 	}
 	between(wrong, "kafka.partitions", k.Partitions, 1, backplane.MaxPartitions)
+	between(wrong, "kafka.linger", k.Linger, 0, maxLinger)
+	oneOf(wrong, "kafka.compression", k.Compression, "none", "snappy", "lz4", "zstd")
 	k.TLS.check(wrong)
 	k.SASL.check(wrong)
 }

@@ -8,11 +8,11 @@
 // (closecodes.go).
 //
 // The encoding is written by hand, because the server must refuse a limit before
-// it takes memory for it, and because a delivery is put together of two parts: a
-// small head for each device and a tail that all of them share (deliver.go), and a page
-// of history of what the log has (page.go). The
-// code that protoc-gen-go makes of the schema (codec/godwitpb) is the reference
-// that the tests compare with.
+// it takes memory for it, and because frames with messages are put together of the
+// bytes in the log: a delivery of a small head for each device and a tail that all of
+// them share (deliver.go), a page of history message by message (page.go). The code
+// that protoc-gen-go makes of the schema (codec/godwitpb) is the reference that the
+// tests compare with.
 //
 // The server's side is strict: a frame with anything unknown in it is refused, so
 // that a client learns that its wish was not understood. The client's side skips

@@ -1,0 +1,246 @@
+package pebble
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/godwit-im/godwit/backplane/history"
+)
+
+// Options say what a store belongs to, and what it may use.
+type Options struct {
+	// Namespace and Cluster name the topics whose messages the store keeps. A store of
+	// another namespace or cluster is not opened.
+	Namespace, Cluster string
+	// CacheBytes is the size of the cache of blocks; 0 is DefaultCacheBytes.
+	CacheBytes int64
+	// ReserveBytes is how much of the disk a Write leaves free; 0 is
+	// DefaultReserveBytes.
+	ReserveBytes uint64
+	Log          *slog.Logger
+}
+
+// ErrLocked is the error of a store that is in use.
+var ErrLocked = errors.New("pebble: another process, or another part of this one, has the history store open; " +
+	"only one may have it")
+
+// Open opens the store in a folder, which it makes if there is none. Its error is
+// history.ErrCorrupt for files that are damaged, history.ErrForeign for those of another
+// version, namespace or cluster, and ErrLocked for those that are in use.
+func Open(dir string, o Options) (*Store, error) { return open(dir, o, vfs.Default) }
+
+// open opens a store on a disk.
+func open(dir string, o Options, on vfs.FS) (*Store, error) {
+	if o.CacheBytes == 0 {
+		o.CacheBytes = DefaultCacheBytes
+	}
+	if o.ReserveBytes == 0 {
+		o.ReserveBytes = DefaultReserveBytes
+	}
+	s := &Store{dir: dir, reserve: o.ReserveBytes, log: o.Log, fs: on, health: newHealth()}
+	s.partitions = make(map[place]*partition)
+	if err := on.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("pebble: making the folder of the history store: %w", err)
+	}
+	var err error
+	if s.lock, err = lockFolder(dir, on); err != nil {
+		return nil, err
+	}
+	trouble, _ := s.health.usable()
+	finished := make(chan error, 1)
+	go func() { finished <- s.start(o) }()
+	select {
+	case err = <-finished:
+	case <-trouble:
+		// What hangs below ends with the disk's trouble, or never.
+		go func() {
+			if <-finished == nil {
+				s.db.Close()
+			}
+			s.lock.Close()
+		}()
+		if err = s.health.reason(); errors.Is(err, errEngine) {
+			err = corrupt(dir, err)
+		}
+		return nil, err
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.lock.Close())
+	}
+	return s, nil
+}
+
+// used reports whether a lock was refused because somebody has it: another process, or
+// this one, for which Pebble has an error without a type.
+func used(err error) bool {
+	errno, ok := errors.AsType[syscall.Errno](err)
+	return !ok || errno == syscall.EAGAIN
+}
+
+// start opens the database and learns what is in it.
+func (s *Store) start(o Options) (err error) {
+	defer func() {
+		if r := recover(); r != nil { // Pebble, about what it found in a file
+			err = corrupt(s.dir, fmt.Errorf("panic: %v", r))
+		}
+	}()
+	exists, err := s.inspect()
+	if err != nil {
+		return err
+	}
+	if s.db, err = pebble.Open(s.dir, s.options(o)); err != nil {
+		if exists {
+			return s.whyNot(err)
+		}
+		return fmt.Errorf("pebble: making the history store: %w", err)
+	}
+	if err = s.identify(o); err == nil {
+		err = s.load()
+	}
+	if err != nil {
+		return errors.Join(s.explain(err), s.db.Close())
+	}
+	return nil
+}
+
+// inspect reports whether there is a database. Pebble begins a new one where the file
+// that names the current state is missing; if others are there, they would be lost.
+func (s *Store) inspect() (exists bool, err error) {
+	desc, err := pebble.Peek(s.dir, s.fs)
+	if err != nil {
+		return false, s.whyNot(err)
+	}
+	if desc.Exists {
+		return true, nil
+	}
+	names, err := s.fs.List(s.dir)
+	if err != nil {
+		return false, err
+	}
+	for _, name := range names {
+		if ext := filepath.Ext(name); ext == ".sst" || ext == ".log" {
+			return false, corrupt(s.dir, errors.New("the file that names the current state is missing"))
+		}
+	}
+	return false, nil
+}
+
+// whyNot tells why Pebble does not open a database that exists. Few of its errors have
+// a type: those of the operating system pass (but a file that is missing should be
+// there), two name what somebody else wrote, and all others are about what is in files.
+func (s *Store) whyNot(err error) error {
+	text := err.Error()
+	if strings.Contains(text, "comparer name") || strings.Contains(text, "format major version") {
+		return fmt.Errorf("%w: %s: %w", history.ErrForeign, s.dir, err)
+	}
+	if _, ok := errors.AsType[syscall.Errno](err); ok && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("pebble: opening the history store: %w", err)
+	}
+	return corrupt(s.dir, err)
+}
+
+// options returns how Pebble is to work.
+func (s *Store) options(o Options) *pebble.Options {
+	p := &pebble.Options{
+		CacheSize:                   o.CacheBytes,
+		Comparer:                    comparer,
+		FS:                          &disk{s.fs, s.health},
+		Lock:                        s.lock,
+		Logger:                      logger{o.Log, s.health},
+		FormatMajorVersion:          pebble.FormatTableFormatV6,
+		MemTableSize:                memtableBytes,
+		MemTableStopWritesThreshold: memtables,
+		MaxOpenFiles:                openFiles,
+		FlushDelayDeleteRange:       reclaimDelay,
+		EventListener: &pebble.EventListener{
+			DataCorruption: func(info pebble.DataCorruptionInfo) { s.damaged(info.Details) },
+			BackgroundError: func(err error) {
+				if pebble.IsCorruptionError(err) {
+					s.damaged(err)
+				}
+			},
+		},
+	}
+	for i := range p.Levels {
+		p.Levels[i].FilterPolicy = bloom.FilterPolicy(filterBits)
+	}
+	return p
+}
+
+// damaged takes note of damage that Pebble found. From then on nothing is written: what
+// cannot be compacted would grow until every Write hung.
+func (s *Store) damaged(err error) {
+	if err = corrupt(s.dir, err); s.health.damage(err) {
+		s.log.Error("the history store is damaged", "err", err)
+	}
+}
+
+// identify checks that the store is ours, or makes it so if it is new.
+func (s *Store) identify(o Options) error {
+	want := encodeMeta(o.Namespace, o.Cluster)
+	got, closer, err := s.db.Get(metaKey)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return s.db.Set(metaKey, want, pebble.Sync)
+	}
+	if err != nil {
+		return err
+	}
+	defer closer.Close()
+	version, err := parseVersion(got)
+	switch {
+	case err != nil:
+		return err
+	case version != formatVersion:
+		return fmt.Errorf("%w: %s has format %d, and this version of godwit knows format %d",
+			history.ErrForeign, s.dir, version, formatVersion)
+	case !bytes.Equal(got, want):
+		return fmt.Errorf("%w: %s keeps the timelines of another namespace or cluster", history.ErrForeign, s.dir)
+	}
+	return nil
+}
+
+// load learns how far each partition has come.
+func (s *Store) load() (err error) {
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{kindApplied}, UpperBound: []byte{kindApplied + 1}})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	for it.First(); it.Valid(); it.Next() {
+		at, err := parsePlace(it.Key())
+		if err != nil {
+			return err
+		}
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return err
+		}
+		a, d, err := parseApplied(value)
+		if err != nil {
+			return err
+		}
+		p := newPartition(a, d)
+		row, closer, err := s.db.Get(dayKey(at, d))
+		switch {
+		case err == nil:
+			p.offsets, err = parseRange(row)
+			p.written = true
+			if err = errors.Join(err, closer.Close()); err != nil {
+				return err
+			}
+		case !errors.Is(err, pebble.ErrNotFound):
+			return err
+		}
+		s.partitions[at] = p
+	}
+	return it.Error()
+}

@@ -20,12 +20,12 @@
 //
 // # How records are kept
 //
-// A record is one allocation: the list of its users, then its value. Everything
-// else is in three pieces of memory without pointers into the heap but for that
-// one: a ring of records, a ring of links (one for each user of each record) and
-// an open hash table from users to their oldest and newest link. A user's links
-// form a list in both directions, so that a reader visits the user's records and
-// nobody else's, and goes on from the last offset of a page without searching for it.
-// As records leave at one end in the order in which they came, a link to one that
-// is gone is known by its number and needs no repair.
+// A record is one allocation: the list of its users, then its value. Everything else
+// is in three arrays: a ring of records, which point to those allocations, a ring
+// of links (one for each user of each record) and a hash table from users to
+// their oldest and newest link, both without pointers. A user's links form a list in
+// both directions, so that a reader visits the user's records and nobody
+// else's, and goes on after the last record of a page without a walk to it. As
+// records leave at one end in the order in which they came, a link to one that is gone
+// is known by its number and needs no repair.
 package tail

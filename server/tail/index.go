@@ -7,8 +7,8 @@ import (
 
 // index finds users by a hash of their ids. It is a table with open addressing and
 // linear probing. It has no ids: they are in the records, and whoever looks a user up
-// compares. That makes it a sixth of the size of a map with strings, and
-// nothing for the garbage collector to look into.
+// compares. So it has no strings to keep and nothing for the garbage collector to look
+// into, unlike a map.
 //
 // backplane.HashUser would not do: for the users of one partition it is the same
 // modulo the number of partitions, and users may choose ids that collide.

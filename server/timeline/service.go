@@ -1,0 +1,176 @@
+package timeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/godwit-im/godwit/backplane"
+	"github.com/godwit-im/godwit/backplane/history"
+)
+
+// Service reads timelines. Any goroutine may call its methods.
+type Service struct {
+	// Static after construction.
+	cfg      Config
+	ctx      context.Context // until Close
+	cancel   context.CancelFunc
+	applied  *shared[[]history.Applied]
+	bounds   []shared[bounds] // by partition
+	windows  windows
+	counters Counters
+
+	mu sync.Mutex
+	serviceState
+}
+
+// serviceState is what Service.mu guards.
+type serviceState struct {
+	closed  bool
+	running sync.WaitGroup // Add is called under mu, so that none follows Wait
+}
+
+// bounds are those of a partition of the log; see Reader.
+type bounds struct{ first, end int64 }
+
+// New returns a Service. Whoever has it calls Close.
+func New(cfg Config) (*Service, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	s := &Service{cfg: cfg, bounds: make([]shared[bounds], cfg.N)}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.applied = &shared[[]history.Applied]{service: s, ask: s.askApplied}
+	for p := range s.bounds {
+		s.bounds[p].service = s
+		s.bounds[p].ask = func(ctx context.Context) (bounds, error) { return s.askBounds(ctx, backplane.Partition(p)) }
+	}
+	s.windows.init(s)
+	return s, nil
+}
+
+// Counters returns what the Service counts.
+func (s *Service) Counters() *Counters { return &s.counters }
+
+// Close ends all reads with ErrClosed, and returns when the goroutines of the
+// Service have ended. It does not close the store or the reader.
+func (s *Service) Close() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.cancel()
+	s.running.Wait()
+}
+
+// start runs f on a goroutine that Close waits for. It reports false if the Service is
+// closed.
+func (s *Service) start(f func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.running.Go(f)
+	return true
+}
+
+// bound returns the context of one read: it ends with the timeout and with the Service.
+func (s *Service) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
+	stop := context.AfterFunc(s.ctx, cancel)
+	return ctx, func() { stop(); cancel() }
+}
+
+// fail returns err as an *Error.
+func (s *Service) fail(code Code, err error) error {
+	switch {
+	case s.ctx.Err() != nil:
+		return ErrClosed
+	case errors.As(err, new(*Error)):
+		return err
+	}
+	return &Error{Code: code, Err: err}
+}
+
+func (s *Service) askApplied(ctx context.Context) ([]history.Applied, error) {
+	s.counters.Asked.Add(1)
+	applied, err := s.cfg.Store.Applied(ctx, s.cfg.Generation, s.cfg.N)
+	if err == nil && len(applied) != int(s.cfg.N) {
+		err = fmt.Errorf("the store told the positions of %d partitions, of %d", len(applied), s.cfg.N)
+	}
+	return applied, err
+}
+
+func (s *Service) askBounds(ctx context.Context, p backplane.Partition) (b bounds, err error) {
+	s.counters.Bounds.Add(1)
+	b.first, b.end, err = s.cfg.Reader.Bounds(ctx, p)
+	return b, err
+}
+
+// boundsOf returns the bounds of a partition as they were at most boundsAge ago.
+func (s *Service) boundsOf(ctx context.Context, p backplane.Partition) (bounds, error) {
+	b, err := s.bounds[p].get(ctx, boundsAge)
+	if err != nil {
+		return bounds{}, s.fail(LogUnavailable, err)
+	}
+	return b, nil
+}
+
+// position is how far the store has come in a partition.
+type position struct {
+	history.Applied
+	// stale is why that could not be asked for again: then it may be used to tell
+	// what the store did not have, but not to read from it.
+	stale error
+}
+
+// has reports whether the store has what follows an offset.
+func (a *position) has(after int64) bool { return a.Floor <= after && after < a.Offset }
+
+// lacks reports whether the store does not have all that follows after up to upto.
+func (a *position) lacks(after, upto int64) bool { return a.Floor > after || a.Offset < upto }
+
+// positionOf returns how far the store has come. lacks tells what a reader needs to be
+// behind it: if it is not, the store is asked again, as it may have come further since.
+func (s *Service) positionOf(ctx context.Context, p backplane.Partition, lacks int64) (position, error) {
+	applied, err := s.applied.get(ctx, appliedAge)
+	if err == nil && applied[p].Offset <= lacks {
+		applied, err = s.applied.get(ctx, appliedPause)
+	}
+	switch {
+	case err == nil:
+		return position{Applied: applied[p]}, nil
+	case applied != nil && applied[p].Offset <= lacks:
+		return position{Applied: applied[p], stale: err}, nil
+	}
+	return position{}, s.fail(HistoryUnavailable, err)
+}
+
+// latest returns how far the store has come at this moment.
+func (s *Service) latest(ctx context.Context, p backplane.Partition) (position, error) {
+	applied, err := s.applied.get(ctx, 0)
+	if err != nil {
+		return position{}, s.fail(HistoryUnavailable, err)
+	}
+	return position{Applied: applied[p]}, nil
+}
+
+// read reads the store. The range of q must be one that it has.
+func (s *Service) read(ctx context.Context, q *history.Query) (history.Page, error) {
+	s.counters.Stored.Add(1)
+	page, err := s.cfg.Store.Read(ctx, q)
+	if err != nil {
+		s.counters.Failed.Add(1)
+		return history.Page{}, s.fail(HistoryUnavailable, err)
+	}
+	return page, nil
+}
+
+// query returns a query for the whole of a user's timeline, oldest first.
+func (s *Service) query(user []byte, p backplane.Partition, peer []byte, limit, bytes int) history.Query {
+	return history.Query{
+		User: user, Generation: s.cfg.Generation, Partition: p, Peer: peer,
+		After: -1, Before: forever, Limit: limit, Bytes: bytes, Now: s.cfg.Now().UnixMilli(),
+	}
+}

@@ -1,0 +1,66 @@
+package cassandra
+
+import "fmt"
+
+// statements are the texts of what is prepared, with the keyspace in them.
+type statements struct {
+	insertEntry  string
+	insertPeer   string
+	insertBucket string
+	insertDay    string
+	setErasure   string
+	setApplied   string
+	setLost      string
+
+	deleteEntries string
+	deletePeer    string
+	deleteBucket  string
+
+	selectApplied  string
+	selectPosition string
+	selectDay      string
+	selectErasure  string
+	selectBuckets  string // of a user, for all peers
+
+	// By direction: backward is true.
+	bucketsInRange map[bool]string
+	entriesInRange map[bool]string
+	peerInRange    map[bool]string
+	entriesAt      map[bool]string
+}
+
+func newStatements(keyspace string) *statements {
+	f := func(stmt string) string { return fmt.Sprintf(stmt, keyspace) }
+	// The tables have the newest first.
+	inRange := func(stmt, order string) map[bool]string {
+		return map[bool]string{true: f(stmt) + " LIMIT ?", false: f(stmt) + order + " LIMIT ?"}
+	}
+	const entriesAt = "SELECT offset, time, expires, value FROM %s.timeline WHERE user = ? AND generation = ? AND bucket = ? AND offset IN ?"
+	return &statements{
+		insertEntry:  f("INSERT INTO %s.timeline (user, generation, bucket, offset, time, expires, value) VALUES (?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?"),
+		insertPeer:   f("INSERT INTO %s.conversation (user, generation, peer, bucket, offset) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?"),
+		insertBucket: f("INSERT INTO %s.bucket (user, generation, peer, bucket) VALUES (?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?"),
+		insertDay:    f("INSERT INTO %s.day (generation, partition, day, offset) VALUES (?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?"),
+		setErasure:   f("INSERT INTO %s.erasure (user, generation, offset) VALUES (?, ?, ?) USING TIMESTAMP ? AND TTL ?"),
+		setApplied:   f("INSERT INTO %s.applied (generation, slice, partition, offset, time) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ?"),
+		setLost:      f("INSERT INTO %s.applied (generation, slice, partition, lost) VALUES (?, ?, ?, ?) USING TIMESTAMP ?"),
+
+		deleteEntries: f("DELETE FROM %s.timeline USING TIMESTAMP ? WHERE user = ? AND generation = ? AND bucket = ? AND offset <= ?"),
+		deletePeer:    f("DELETE FROM %s.conversation USING TIMESTAMP ? WHERE user = ? AND generation = ? AND peer = ? AND bucket = ? AND offset <= ?"),
+		deleteBucket:  f("DELETE FROM %s.bucket USING TIMESTAMP ? WHERE user = ? AND generation = ? AND peer = ? AND bucket = ?"),
+
+		selectApplied:  f("SELECT partition, offset, time, lost FROM %s.applied WHERE generation = ? AND slice = ?"),
+		selectPosition: f("SELECT offset, time, lost FROM %s.applied WHERE generation = ? AND slice = ? AND partition = ?"),
+		selectDay:      f("SELECT offset FROM %s.day WHERE generation = ? AND partition = ? AND day >= ? LIMIT 1"),
+		selectErasure:  f("SELECT offset FROM %s.erasure WHERE user = ? AND generation = ?"),
+		selectBuckets:  f("SELECT peer, bucket FROM %s.bucket WHERE user = ? AND generation = ?"),
+
+		bucketsInRange: inRange("SELECT bucket FROM %s.bucket WHERE user = ? AND generation = ? AND peer = ? AND bucket >= ? AND bucket <= ?",
+			" ORDER BY peer DESC, bucket ASC"),
+		entriesInRange: inRange("SELECT offset, time, expires, value FROM %s.timeline WHERE user = ? AND generation = ? AND bucket = ? AND offset > ? AND offset < ?",
+			" ORDER BY offset ASC"),
+		peerInRange: inRange("SELECT offset FROM %s.conversation WHERE user = ? AND generation = ? AND peer = ? AND bucket = ? AND offset > ? AND offset < ?",
+			" ORDER BY offset ASC"),
+		entriesAt: map[bool]string{true: f(entriesAt), false: f(entriesAt + " ORDER BY offset ASC")},
+	}
+}

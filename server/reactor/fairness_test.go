@@ -22,6 +22,7 @@ func TestManyDevices(t *testing.T) {
 	on(l, func() { l.budget = 0 })
 	before := put()
 	n.publish("backend", "many", "1", nil)
+	eventually(t, "the message in the mailbox", func() bool { return l.mailbox.Len() > 0 })
 	on(l, func() {
 		l.budget = part
 		l.do(func() { l.budget = 0 }) // from the next pass on

@@ -85,6 +85,13 @@ func (a *assignment) begin() {
 // by a Handler, or by anything that a Handler waits for. Partitions that are not
 // read are ignored.
 func (c *Consumer) Remove(partitions []backplane.Partition) {
+	for _, a := range c.remove(partitions) {
+		a.worker.await(a)
+	}
+}
+
+// remove is Remove without waiting: it returns what was removed.
+func (c *Consumer) remove(partitions []backplane.Partition) []*assignment {
 	var removed []*assignment
 	c.do(func() {
 		var list []int32
@@ -105,9 +112,7 @@ func (c *Consumer) Remove(partitions []backplane.Partition) {
 		}
 		c.stopFetching(list)
 	})
-	for _, a := range removed {
-		a.worker.await(a)
-	}
+	return removed
 }
 
 // stopFetching takes partitions from the client. It runs on the poll goroutine.

@@ -195,7 +195,7 @@ func (c *Config) Validate() error {
 	check(s.QueueRecords > 0, "Consumer.QueueRecords is %d: it must be positive", s.QueueRecords)
 	check(s.QueueBytes > 0, "Consumer.QueueBytes is %d: it must be positive", s.QueueBytes)
 	check(s.OffsetTimeout > 0 && s.OffsetTimeout < rebalanceTimeout, "Consumer.OffsetTimeout is %v: it must be positive and below %v", s.OffsetTimeout, rebalanceTimeout)
-	check(s.SessionTimeout >= time.Second && s.SessionTimeout < rebalanceTimeout, "Consumer.SessionTimeout is %v: it must be at least 1s and below %v", s.SessionTimeout, rebalanceTimeout)
+	check(s.SessionTimeout >= 3*heartbeatInterval && s.SessionTimeout < rebalanceTimeout, "Consumer.SessionTimeout is %v: it must be at least %v and below %v", s.SessionTimeout, 3*heartbeatInterval, rebalanceTimeout)
 	return errors.Join(errs...)
 }
 

@@ -404,6 +404,7 @@ func TestRecordsDeletedBeforeRead(t *testing.T) {
 		if got := counter(t, c, "godwit_kafka_consumer_lost_records_total"); got != float64(900-read) {
 			t.Errorf("%v records counted as lost, want %d", got, 900-read)
 		}
+		beginsAgain(t, j, read, 900)
 		eventually(t, "ready", c.Ready)
 	})
 }

@@ -12,7 +12,9 @@
 // closed at different times (sends are flushed while the consumer still
 // delivers), the producer watches its connections (see wire.go), and a fetch
 // that is large or slow must not stand before a produce request. A Reader has
-// one of its own as well, so that who catches up does not delay who is up to date.
+// one of its own as well, so that who catches up does not delay who is up to date. A Group
+// has two: a Consumer, and a member of Kafka's consumer group that only learns what
+// the Consumer is to read.
 //
 // # What a send goes through
 //
@@ -42,9 +44,9 @@
 // # Goroutines
 //
 // Any goroutine may call Producer.Produce, Consumer.Add, Consumer.AddEach,
-// Consumer.Ready, Consumer.Err, the methods of Reader and the Collectors.
+// Consumer.Ready, both Err methods, the methods of Reader and the Collectors.
 // Consumer.Remove and all Close methods wait, so they must not be called from a
-// Handler or a Waiter; what a Reader is asked for waits for brokers. Waiters are called one
-// at a time; a Handler is called by its worker's goroutine only. A panic in
+// Handler or a Waiter; the methods of Reader wait for brokers. Waiters are called
+// one at a time; a Handler is called by its worker's goroutine only. A panic in
 // either is not recovered: it ends the process.
 package kafka

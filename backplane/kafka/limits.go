@@ -67,6 +67,17 @@ const (
 	// it is a while, for connections that lead nowhere.
 	leaderAge = time.Minute
 
+	// heartbeatInterval is how often a member of a group tells that it is there. The
+	// answer is where it hears of a rebalance, so this is most of the time that one takes.
+	heartbeatInterval = time.Second
+
+	// rebalanceTimeout is how long the members of a group have to let go of partitions and
+	// join again. It is above OffsetTimeout, for which a member may be busy adding some.
+	rebalanceTimeout = time.Minute
+
+	// leaveTimeout is how long a member that closes tries to tell the group.
+	leaveTimeout = 5 * time.Second
+
 	// topicPause is how long Create waits before it asks again for what it made.
 	topicPause = 20 * time.Millisecond
 )

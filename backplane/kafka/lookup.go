@@ -159,29 +159,41 @@ func (l *lookup) ask(ctx context.Context) (*view, error) {
 
 // offsets returns the offset of each partition at a moment: that of the first record
 // with a log time of at least that, or the end where there is none.
+//
+// A broker does not tell the end in the answer that there is none. Asked for after
+// that, the end may lie behind records that came in between and have such a log time,
+// and nobody would read those. So the broker is asked for such a record once more after
+// the end: where there is still none, all of them will come at that end or later.
 func (l *lookup) offsets(ctx context.Context, at map[backplane.Partition]int64) (map[backplane.Partition]int64, error) {
 	offsets, err := l.list(ctx, at)
 	if err != nil {
 		return nil, err
 	}
-	late := make(map[backplane.Partition]int64)
+	none := make(map[backplane.Partition]int64)
+	latest := make(map[backplane.Partition]int64)
 	for p, offset := range offsets {
 		if offset < 0 {
-			late[p] = momentEnd
+			none[p], latest[p] = at[p], momentEnd
 		}
 	}
-	if len(late) == 0 {
+	if len(none) == 0 {
 		return offsets, nil
 	}
-	ends, err := l.list(ctx, late)
+	ends, err := l.list(ctx, latest)
 	if err != nil {
 		return nil, err
 	}
-	for p, end := range ends {
-		if end < 0 {
+	again, err := l.list(ctx, none)
+	if err != nil {
+		return nil, err
+	}
+	for p := range none {
+		if offsets[p] = again[p]; again[p] < 0 {
+			offsets[p] = ends[p]
+		}
+		if offsets[p] < 0 {
 			return nil, fmt.Errorf("kafka: partition %d of %s has no offset", p, l.topic)
 		}
-		offsets[p] = end
 	}
 	return offsets, nil
 }

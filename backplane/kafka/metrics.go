@@ -154,3 +154,39 @@ func (c *consumerCounts) describe(ch chan<- *prometheus.Desc) {
 		ch <- d
 	}
 }
+
+// The classes of errors of a Group, as the metrics name them.
+const (
+	classMember = "member" // of joining and staying in the group
+	classStart  = "start"  // of beginning to read what was assigned
+)
+
+// groupCounts has what a Group counts beside its Consumer.
+type groupCounts struct {
+	errors   *prometheus.CounterVec
+	assigned *prometheus.Desc
+}
+
+func newGroupCounts() *groupCounts {
+	c := &groupCounts{
+		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: metricsNamespace, Subsystem: "group", Name: "errors_total",
+			Help: "Errors of the membership in a consumer group, and of beginning to read what it assigned, by class.",
+		}, []string{"class"}),
+		assigned: prometheus.NewDesc(prometheus.BuildFQName(metricsNamespace, "group", "assigned_partitions"),
+			"Partitions that the consumer group assigned to this member, whether or not they are read yet.", nil, nil),
+	}
+	c.errors.WithLabelValues(classMember)
+	c.errors.WithLabelValues(classStart)
+	return c
+}
+
+func (c *groupCounts) describe(ch chan<- *prometheus.Desc) {
+	c.errors.Describe(ch)
+	ch <- c.assigned
+}
+
+func (c *groupCounts) collect(ch chan<- prometheus.Metric, assigned int) {
+	c.errors.Collect(ch)
+	ch <- prometheus.MustNewConstMetric(c.assigned, prometheus.GaugeValue, float64(assigned))
+}

@@ -18,6 +18,7 @@ import (
 	"github.com/godwit-im/godwit/server/delivery"
 	"github.com/godwit-im/godwit/server/placement"
 	"github.com/godwit-im/godwit/server/session"
+	"github.com/godwit-im/godwit/server/tail"
 )
 
 // BenchmarkSimulatedMillion holds a million sessions in this process, without sockets:
@@ -84,7 +85,7 @@ func BenchmarkSimulatedMillion(b *testing.B) {
 	start = time.Now()
 	sim.tick()
 	for i := range sim.count {
-		s := sim.session(i)
+		s := sim.at(i)
 		if s.Deadline(sim.loop) == 0 || !s.Expire(sim.loop) {
 			b.Fatal("a session ended")
 		}
@@ -143,11 +144,11 @@ func newSimulation(b *testing.B) *simulation {
 	sim := &simulation{
 		config: session.Config{
 			Node: "n1", Body: int(c.BodyBytes), QueueMessages: c.QueueMessages, QueueBytes: int(c.QueueBytes),
-			InFlight: c.InFlight, Answers: 1, UpgradeTimeout: c.UpgradeTimeout, Heartbeat: c.Heartbeat,
-			Idle: c.Idle, CursorLag: time.Hour,
+			InFlight: c.InFlight, Answers: 1, UpgradeTimeout: c.UpgradeTimeout, Heartbeat: c.HeartbeatTime(),
+			Idle: c.IdleTime(), CursorLag: time.Hour,
 		},
 		deps: session.Deps{
-			Registry: registry.New(), Placement: place, Tails: delivery.NewTails(1, 1),
+			Registry: registry.New(), Placement: place, Tails: tail.NewTails(1, 1, 1, int64(c.TailBytes)),
 			Memory: delivery.NewMemory(int64(c.NodeFrameBytes)), Verifier: verifier,
 			Ready: func() bool { return true },
 		},
@@ -174,7 +175,7 @@ func (sim *simulation) tick() {
 	sim.loop.Now = sim.loop.Wall.UnixMilli()
 }
 
-func (sim *simulation) session(i int) *session.Session {
+func (sim *simulation) at(i int) *session.Session {
 	return &sim.slabs[i/sessionsPerSlab][i%sessionsPerSlab]
 }
 
@@ -183,7 +184,7 @@ func (sim *simulation) open(b *testing.B, user int) {
 	if sim.count/sessionsPerSlab == len(sim.slabs) {
 		sim.slabs = append(sim.slabs, new([sessionsPerSlab]session.Session))
 	}
-	s := sim.session(sim.count)
+	s := sim.at(sim.count)
 	s.Open(sim.loop, registry.MakeHandle(0, sim.count, 1).WithEncoding(uint8(codec.Proto)))
 	sim.count++
 	name := userName(user)
@@ -228,7 +229,7 @@ var body [200]byte
 // Deliver implements delivery.Loops.
 func (sim *simulation) Deliver(_ int, e delivery.Entry, _ int64) {
 	for i, h := range e.Targets.Handles {
-		s := sim.session(h.Slot())
+		s := sim.at(h.Slot())
 		s.Deliver(sim.loop, e.Frame, i < e.Targets.Self)
 		sim.flush(s)
 		sim.delivered++
@@ -241,3 +242,6 @@ func (sim *simulation) Len() int { return 1 }
 
 // Answer implements session.Lane. Nothing is asked here that is answered later.
 func (sim *simulation) Answer(*session.Answer) { panic("bench: an answer that nobody asked for") }
+
+// Session implements session.Lane.
+func (sim *simulation) Session(h registry.Handle) *session.Session { return sim.at(h.Slot()) }

@@ -9,6 +9,7 @@ import (
 	"github.com/godwit-im/godwit/server/delivery"
 	"github.com/godwit-im/godwit/server/reactor"
 	"github.com/godwit-im/godwit/server/session"
+	"github.com/godwit-im/godwit/server/tail"
 )
 
 // collector gives the node's own numbers to Prometheus. It reads counters that the
@@ -17,12 +18,13 @@ import (
 // Two sums hold over all time, but for what is under way at the moment:
 //
 //	godwit_records_total, summed over result, = records consumed
-//	godwit_targets_total = godwit_deliveries_total + godwit_drops_total, summed over reason,
-//	                       + what is in the mailboxes
+//	godwit_targets_total = godwit_deliveries_total + godwit_left_to_catch_up_total
+//	                       + godwit_drops_total, summed over reason, + what is in the mailboxes
 type collector struct {
 	reactor     *reactor.Reactor
 	registry    *registry.Registry
 	memory      *delivery.Memory
+	tails       *tail.Tails
 	dispatchers []*delivery.Dispatcher
 }
 
@@ -48,6 +50,13 @@ var (
 	targetsDesc        = desc("targets_total", "Pairs of a record and a connection that it is for.")
 	deliveriesDesc     = desc("deliveries_total", "Messages put into a connection's outbox.")
 	dropsDesc          = desc("drops_total", "Messages not put on a connection that they were for, by reason.", "reason")
+	leftDesc           = desc("left_to_catch_up_total", "Messages that passed by a connection that is catching up, which reads them later.")
+	caughtDesc         = desc("caught_deliveries_total", "Messages put into the outbox of a connection that was catching up.")
+	catchingDesc       = desc("catching_up", "Connections that are catching up.")
+	caughtUpDesc       = desc("caught_up_total", "Connections that were catching up and are live again.")
+	overflowsDesc      = desc("overflows_total", "Connections that began to catch up for want of room, by reason.", "reason")
+	readsFailedDesc    = desc("catch_up_reads_failed_total", "Readings of connections that catch up that failed; they are tried again.")
+	tailBytesDesc      = desc("tail_bytes", "Memory of the recent messages that the node keeps.")
 	gapsDesc           = desc("gaps_total", "Gaps told to clients.")
 	heartbeatsDesc     = desc("heartbeats_total", "Heartbeats sent to clients.")
 	frameBytesDesc     = desc("frame_bytes", "Memory of all frames on their way to clients, and of messages that clients have not finished.")
@@ -93,6 +102,15 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	counter(stalledDesc, sum(func(c *session.Counters) uint64 { return c.Stalled.Load() }))
 	counter(badFramesDesc, sum(func(c *session.Counters) uint64 { return c.BadFrames.Load() }))
 	counter(deliveriesDesc, sum(func(c *session.Counters) uint64 { return c.Put.Load() }))
+	counter(leftDesc, sum(func(c *session.Counters) uint64 { return c.Left.Load() }))
+	counter(caughtDesc, sum(func(c *session.Counters) uint64 { return c.Caught.Load() }))
+	gauge(catchingDesc, int64(sum(func(c *session.Counters) uint64 { return uint64(c.Catching.Load()) })))
+	counter(caughtUpDesc, sum(func(c *session.Counters) uint64 { return c.CaughtUp.Load() }))
+	counter(readsFailedDesc, sum(func(c *session.Counters) uint64 { return c.ReadsFailed.Load() }))
+	for i, name := range session.OverflowReasons() {
+		counter(overflowsDesc, sum(func(c *session.Counters) uint64 { return c.Overflow(i) }), name)
+	}
+	gauge(tailBytesDesc, c.tails.Bytes())
 	counter(gapsDesc, sum(func(c *session.Counters) uint64 { return c.Gaps.Load() }))
 	counter(heartbeatsDesc, sum(func(c *session.Counters) uint64 { return c.Heartbeats.Load() }))
 	for i, name := range session.DropReasons() {
@@ -109,17 +127,18 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		counter(closesDesc, sum(func(c *session.Counters) uint64 { return c.Closes[i].Load() }), name)
 	}
 
-	var records [4]uint64
+	var records [5]uint64
 	var targets, forgotten uint64
 	for _, d := range c.dispatchers {
 		records[0] += d.Counters.Dispatched.Load()
 		records[1] += d.Counters.Nobody.Load()
 		records[2] += d.Counters.Duplicates.Load()
-		records[3] += d.Counters.Bad.Load()
+		records[3] += d.Counters.Hidden.Load()
+		records[4] += d.Counters.Bad.Load()
 		targets += d.Counters.Targets.Load()
 		forgotten += d.Counters.Forgotten.Load()
 	}
-	for i, result := range []string{"dispatched", "nobody", "duplicate", "bad"} {
+	for i, result := range []string{"dispatched", "nobody", "duplicate", "hidden", "bad"} {
 		counter(recordsDesc, records[i], result)
 	}
 	counter(targetsDesc, targets)

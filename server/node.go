@@ -22,6 +22,8 @@ import (
 	"github.com/godwit-im/godwit/server/delivery"
 	"github.com/godwit-im/godwit/server/reactor"
 	"github.com/godwit-im/godwit/server/session"
+	"github.com/godwit-im/godwit/server/tail"
+	"github.com/godwit-im/godwit/server/timeline"
 )
 
 // Options is what a node is started with.
@@ -45,6 +47,9 @@ type Node struct {
 	log         *slog.Logger
 	producer    *kafka.Producer
 	consumer    *kafka.Consumer
+	reader      *kafka.Reader
+	timelines   *timeline.Service
+	reads       *readPool
 	verifiers   *verifyPool
 	dispatchers []*delivery.Dispatcher
 	reactor     *reactor.Reactor
@@ -94,13 +99,19 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 	}
 	n.verifiers = newVerifyPool(verifier, workers)
 
+	tails := tail.NewTails(c.Kafka.Generation, c.Kafka.Partitions, workers, int64(c.Limits.TailBytes))
+	memory := delivery.NewMemory(int64(c.Limits.NodeFrameBytes))
+	if err := n.startReads(c, kc, tails, memory); err != nil {
+		return nil, err
+	}
 	deps := &session.Deps{
 		Registry:    registry.New(),
 		Producer:    n.producer,
-		Tails:       delivery.NewTails(c.Kafka.Generation, c.Kafka.Partitions),
-		Memory:      delivery.NewMemory(int64(c.Limits.NodeFrameBytes)),
+		Tails:       tails,
+		Memory:      memory,
 		Verifier:    verifier,
 		VerifyLater: n.verifiers.later,
+		Read:        n.reads.later,
 		Ready:       func() bool { return n.state.Load() == serving && n.caughtUp() == nil },
 	}
 	re := reactor.New(reactor.Config{
@@ -135,6 +146,23 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 	return n, nil
 }
 
+// startReads makes what answers questions about timelines.
+func (n *Node) startReads(c *config.Config, kc kafka.Config, tails *tail.Tails, memory *delivery.Memory) (err error) {
+	if n.reader, err = kafka.NewReader(kc); err != nil {
+		return err
+	}
+	n.timelines, err = timeline.New(timeline.Config{
+		Generation: c.Kafka.Generation, N: c.Kafka.Partitions, Tails: tails, Reader: n.reader,
+		ScanBytes: timeline.DefaultScanBytes, Timeout: timeline.DefaultTimeout, Now: time.Now, Log: n.log,
+	})
+	if err != nil {
+		return err
+	}
+	w := &readings{timelines: n.timelines, memory: memory, generation: c.Kafka.Generation}
+	n.reads = newReadPool(w.answer)
+	return nil
+}
+
 // verifyTopic checks that the topic is what the settings say.
 func verifyTopic(ctx context.Context, c *config.Config, kc kafka.Config, log *slog.Logger) error {
 	ctx, cancel := context.WithTimeout(ctx, topicTimeout)
@@ -154,7 +182,7 @@ func (n *Node) consume(kc kafka.Config, workers int, deps *session.Deps, re *rea
 	n.dispatchers = make([]*delivery.Dispatcher, workers)
 	for i := range n.dispatchers {
 		n.dispatchers[i] = delivery.New(delivery.Config{
-			Loops: re, Registry: deps.Registry, Memory: deps.Memory, Tails: deps.Tails, Log: n.log,
+			Loops: re, Registry: deps.Registry, Memory: deps.Memory, Tails: deps.Tails, Worker: i, Log: n.log,
 			Remember: rememberedIDs / workers,
 		})
 	}
@@ -173,7 +201,7 @@ func (n *Node) startAdmin(c *config.Config, o *Options, deps *session.Deps, re *
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		n.producer, n.consumer,
-		&collector{reactor: re, registry: deps.Registry, memory: deps.Memory, dispatchers: n.dispatchers},
+		&collector{reactor: re, registry: deps.Registry, memory: deps.Memory, tails: deps.Tails, dispatchers: n.dispatchers},
 	} {
 		if err := metrics.Register(m); err != nil {
 			return fmt.Errorf("server: metrics: %w", err)
@@ -259,6 +287,15 @@ func (n *Node) end(ctx context.Context) error {
 	if n.verifiers != nil {
 		n.verifiers.stop()
 	}
+	if n.reads != nil {
+		n.reads.stop()
+	}
+	if n.timelines != nil {
+		n.timelines.Close()
+	}
+	if n.reader != nil {
+		n.reader.Close()
+	}
 	if n.reactor == nil {
 		return nil
 	}
@@ -290,6 +327,7 @@ func sessionConfig(c *config.Config) session.Config {
 		Rate:           c.Limits.SendsPerSecond,
 		Burst:          c.Limits.SendsBurst,
 		Answers:        answersPerLoop,
+		Readings:       readingsPerLoop,
 		UpgradeTimeout: c.Limits.UpgradeTimeout,
 		Heartbeat:      c.Limits.HeartbeatTime(),
 		Idle:           c.Limits.IdleTime(),

@@ -57,8 +57,8 @@ func TestStored(t *testing.T) {
 			t.Errorf("%s: the send has the ids %x, %x and session %d, want %x", test.name, got.id, got.message.MessageID, got.session, want)
 		}
 		got.message.MessageID = backplane.MessageID{}
-		if fmt.Sprintf("%q", got.message) != fmt.Sprintf("%q", test.want) {
-			t.Errorf("%s: stored %.300q, want %.300q", test.name, got.message, test.want)
+		if fmt.Sprintf("%v", got.message) != fmt.Sprintf("%v", test.want) {
+			t.Errorf("%s: stored %v, want %v", test.name, got.message, test.want)
 		}
 	}
 }

@@ -70,7 +70,7 @@ func parseSend(d *codec.Decoder, body []byte, lim *codec.Limits) (m backplane.Me
 	if err := d.Decode(codec.JSON, append(frame, '}'), lim, &f); err != nil {
 		return m, nil, err
 	}
-	m = backplane.Message{From: from, To: f.Send.To, ID: f.Send.ID, Kind: f.Send.Kind, Body: f.Send.Body}
+	m = backplane.Message{From: from, To: f.Send.To, ID: f.Send.ID, Kind: f.Send.Kind, TTL: f.Send.TTL, Body: f.Send.Body}
 	if len(device) == 0 {
 		device = []byte(DefaultDevice)
 	}

@@ -76,7 +76,7 @@ func TestEverySettingFromEverySource(t *testing.T) {
 		"token.algorithm": "EdDSA", "token.key_file": "pub.pem", "token.issuer": "login", "token.audience": "chat",
 		"limits.connections": "5000", "limits.body_bytes": "32KiB", "limits.queue_messages": "64", "limits.queue_bytes": "2MiB", "limits.in_flight": "32",
 		"limits.sends_per_second": "5", "limits.sends_burst": "9", "limits.upgrade_timeout": "20s", "limits.heartbeat": "30s", "limits.idle": "2m0s",
-		"limits.node_frame_bytes": "1GiB", "limits.producer_records": "1000", "limits.producer_bytes": "32MiB",
+		"limits.node_frame_bytes": "1GiB", "limits.tail_bytes": "64MiB", "limits.producer_records": "1000", "limits.producer_bytes": "32MiB",
 		"loops": "3", "fd_tables": "per-loop", "workers": "5", "unsafe": "true", "log.level": "debug", "log.format": "json",
 	}
 	want := config.Config{
@@ -91,7 +91,7 @@ func TestEverySettingFromEverySource(t *testing.T) {
 		Limits: config.Limits{
 			Connections: 5000, BodyBytes: 32 << 10, QueueMessages: 64, QueueBytes: 2 << 20, InFlight: 32,
 			SendsPerSecond: 5, SendsBurst: 9, UpgradeTimeout: 20 * time.Second, Heartbeat: 30 * time.Second, Idle: 2 * time.Minute,
-			NodeFrameBytes: 1 << 30, ProducerRecords: 1000, ProducerBytes: 32 << 20,
+			NodeFrameBytes: 1 << 30, TailBytes: 64 << 20, ProducerRecords: 1000, ProducerBytes: 32 << 20,
 		},
 		Loops: 3, FDTables: "per-loop", Workers: 5, Unsafe: true, Log: config.Log{Level: "debug", Format: "json"},
 	}

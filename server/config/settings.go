@@ -95,6 +95,8 @@ var settings = []setting{
 		value: func(c *Config) pflag.Value { return durationValue(&c.Limits.Heartbeat) }},
 	{key: "limits.idle", usage: "silence of a client after which the server pings it (0: three times limits.heartbeat)",
 		value: func(c *Config) pflag.Value { return durationValue(&c.Limits.Idle) }},
+	{key: "limits.tail_bytes", usage: "memory for recent messages, so that clients that were away for a moment need nothing else",
+		value: func(c *Config) pflag.Value { return sizeValue(&c.Limits.TailBytes) }},
 	{key: "limits.node_frame_bytes", usage: "memory of all frames that wait for connections of the node, each counted once",
 		value: func(c *Config) pflag.Value { return sizeValue(&c.Limits.NodeFrameBytes) }},
 	{key: "limits.producer_records", usage: "records of the node on their way to Kafka",

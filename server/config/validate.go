@@ -188,6 +188,7 @@ func (l *Limits) check(wrong *findings) {
 	if l.Idle != 0 {
 		between(wrong, "limits.idle", l.Idle, minHeartbeat, maxIdle)
 	}
+	between(wrong, "limits.tail_bytes", l.TailBytes, 0, maxBytes)
 	between(wrong, "limits.node_frame_bytes", l.NodeFrameBytes, 1, maxBytes)
 	between(wrong, "limits.producer_records", l.ProducerRecords, maxSendRecords, maxRecords)
 	between(wrong, "limits.producer_bytes", l.ProducerBytes, minProducerBytes, maxBytes)

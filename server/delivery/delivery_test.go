@@ -9,6 +9,7 @@ import (
 	"github.com/godwit-im/godwit/backplane"
 	"github.com/godwit-im/godwit/codec"
 	"github.com/godwit-im/godwit/registry"
+	"github.com/godwit-im/godwit/server/tail"
 )
 
 // post keeps what a dispatcher delivers, by loop.
@@ -28,11 +29,11 @@ type rig struct {
 	post     post
 	registry *registry.Registry
 	memory   *Memory
-	tails    *Tails
+	tails    *tail.Tails
 }
 
 func newRig() *rig {
-	r := &rig{registry: registry.New(), memory: NewMemory(1 << 20), tails: NewTails(3, 8)}
+	r := &rig{registry: registry.New(), memory: NewMemory(1 << 20), tails: tail.NewTails(3, 8, 1, 1<<20)}
 	r.Dispatcher = New(Config{Loops: &r.post, Registry: r.registry, Memory: r.memory, Tails: r.tails, Remember: 1 << 20, Log: slog.New(slog.DiscardHandler)})
 	return r
 }

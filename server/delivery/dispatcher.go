@@ -4,21 +4,24 @@ import (
 	"errors"
 	"log/slog"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"github.com/godwit-im/godwit/backplane"
 	"github.com/godwit-im/godwit/codec"
 	"github.com/godwit-im/godwit/registry"
+	"github.com/godwit-im/godwit/server/tail"
 )
 
 // Counters count what became of the records of one dispatch worker:
-// Records = Dispatched + Nobody + Duplicates + Bad. Targets counts pairs of
+// Records = Dispatched + Nobody + Duplicates + Hidden + Bad. Targets counts pairs of
 // record and connection; the sessions count what became of each.
 type Counters struct {
 	Records    atomic.Uint64
 	Dispatched atomic.Uint64
 	Nobody     atomic.Uint64 // no user of the record has a connection here
 	Duplicates atomic.Uint64 // a retry whose first copy is in the log
+	Hidden     atomic.Uint64 // not to be shown: its time to live is over, or it erases
 	Bad        atomic.Uint64 // not one of godwit's records
 	Forgotten  atomic.Uint64 // message ids that were forgotten before their time
 	Targets    atomic.Uint64
@@ -30,7 +33,8 @@ type Dispatcher struct {
 	loops    Loops
 	registry *registry.Registry
 	memory   *Memory
-	tails    *Tails
+	tails    *tail.Tails
+	tail     *tail.Worker
 	remember int
 	log      *slog.Logger
 	Counters Counters
@@ -65,7 +69,10 @@ type Config struct {
 	Loops    Loops
 	Registry *registry.Registry
 	Memory   *Memory
-	Tails    *Tails
+	// Tails take what the partitions bring, before anybody is told of it.
+	Tails *tail.Tails
+	// Worker is the number of the worker.
+	Worker int
 	// Remember is how many recent message ids the worker keeps, for all of its
 	// partitions together.
 	Remember int
@@ -75,7 +82,7 @@ type Config struct {
 // New returns the dispatcher of one worker.
 func New(c Config) *Dispatcher {
 	return &Dispatcher{
-		loops: c.Loops, registry: c.Registry, memory: c.Memory, tails: c.Tails,
+		loops: c.Loops, registry: c.Registry, memory: c.Memory, tails: c.Tails, tail: c.Tails.Worker(c.Worker),
 		remember: c.Remember, log: c.Log,
 		windows: make(map[backplane.Partition]*window),
 		perLoop: make([]*Targets, registry.MaxLoops),
@@ -84,11 +91,19 @@ func New(c Config) *Dispatcher {
 
 // Begin makes a new window for a partition, because one that was read before
 // remembers what lies ahead now; see backplane.Handler.
-func (d *Dispatcher) Begin(p backplane.Partition, _, _ int64) { d.End(p) }
+func (d *Dispatcher) Begin(p backplane.Partition, offset, since int64) {
+	d.forget(p)
+	d.tail.Begin(p, offset, since)
+}
 
 // End forgets a partition; see backplane.Handler. What Tick has to tell of it
 // remains true.
 func (d *Dispatcher) End(p backplane.Partition) {
+	d.forget(p)
+	d.tails.Drop(p)
+}
+
+func (d *Dispatcher) forget(p backplane.Partition) {
 	if w := d.windows[p]; w != nil {
 		d.ids -= w.seen.Len()
 		delete(d.windows, p)
@@ -113,13 +128,30 @@ func (d *Dispatcher) Record(r *backplane.Record) {
 		d.bad(r, err)
 		return
 	}
-	duplicate := d.seen(w, id, r.Time)
-
-	// Before the registry is asked: see Tails.
-	d.tails.Advance(r.Partition, r.Offset)
-	if duplicate {
+	if d.seen(w, id, r.Time) {
+		d.tail.Pass(r)
 		d.Counters.Duplicates.Add(1)
 		return
+	}
+	m := &d.message
+	if err := backplane.ParseMessage(r.Value, m); err != nil {
+		d.bad(r, err)
+		return
+	}
+	// Into the tail before the registry is asked: see tail.Tails.End.
+	switch {
+	case m.Kind == backplane.KindErase:
+		d.tail.Erase(r, m)
+		d.Counters.Hidden.Add(1)
+		return
+	case m.TTL > 0 && m.Expired(r.Time, time.Now().UnixMilli()):
+		d.tail.Pass(r)
+		d.Counters.Hidden.Add(1)
+		return
+	case m.Kind == backplane.KindMessage:
+		d.tail.Append(r, m)
+	default:
+		d.tail.Pass(r)
 	}
 	if !d.find(r.Recipients) {
 		d.bad(r, errBadRecipients)
@@ -127,10 +159,6 @@ func (d *Dispatcher) Record(r *backplane.Record) {
 	}
 	if len(d.handles) == 0 {
 		d.Counters.Nobody.Add(1)
-		return
-	}
-	if err := backplane.ParseMessage(r.Value, &d.message); err != nil {
-		d.bad(r, err)
 		return
 	}
 	var f *Frame
@@ -157,7 +185,7 @@ const (
 // bad counts a record that is none of ours. Somebody else writes to the topic;
 // the partition goes on.
 func (d *Dispatcher) bad(r *backplane.Record, err error) {
-	d.tails.Advance(r.Partition, r.Offset)
+	d.tail.Pass(r)
 	d.Counters.Bad.Add(1)
 	d.log.Warn("skipped a record that is not a message", "partition", r.Partition, "offset", r.Offset, "err", err)
 }

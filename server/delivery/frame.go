@@ -26,6 +26,8 @@ type Frame struct {
 	Position backplane.Position
 	// Session is the id of the session that sent the message, 0 for none.
 	Session uint64
+	// Signal says that the message is not kept: who is not there misses it.
+	Signal bool
 }
 
 // Variant is one form of a frame: an encoding, and for each encoding the message
@@ -97,7 +99,7 @@ func (f *Frame) Release() {
 	}
 	f.memory.used.Add(-f.size())
 	buffer.Give(f.buf)
-	f.memory, f.buf, f.Session = nil, nil, 0
+	f.memory, f.buf, f.Session, f.Signal = nil, nil, 0, false
 	frames.Put(f)
 }
 
@@ -115,6 +117,22 @@ func shared(mem *Memory, scratch []byte, r *backplane.Record, m *backplane.Messa
 	f := newFrame(mem, len(scratch))
 	f.buf.B = append(f.buf.B, scratch...)
 	f.end = end
-	f.Position, f.Session = r.Position, r.Session
+	f.Position, f.Session, f.Signal = r.Position, r.Session, m.Kind == backplane.KindSignal
 	return f.seal(), scratch
 }
+
+// Single returns a frame with one reference that holds one encoding of a message that
+// was read again, with its body, for a single connection.
+func Single(mem *Memory, e codec.Encoding, p backplane.Position, time int64, m *backplane.Message, value []byte) *Frame {
+	f := newFrame(mem, len(value)+singleOverhead)
+	f.buf.B = codec.AppendDeliverTail(f.buf.B, e, p, time, m, value, true)
+	f.end = [variants]uint32{}
+	for v := VariantOf(e, true); v < variants; v++ {
+		f.end[v] = uint32(len(f.buf.B))
+	}
+	f.Position = p
+	return f.seal()
+}
+
+// singleOverhead is about what a delivery adds to an encoded message.
+const singleOverhead = 128

@@ -62,6 +62,9 @@ func (l *loop) flush(c *conn) flushResult {
 			return l.arm(c)
 		}
 	}
+	if c.session.Catching() {
+		l.rearm(c) // it may have to try again
+	}
 	switch c.session.End() {
 	case session.Hangup:
 		return flushEnd

@@ -83,6 +83,14 @@ func (l *loop) Answer(a *session.Answer) {
 	l.ring()
 }
 
+// Session finds a session; see session.Lane.
+func (l *loop) Session(h registry.Handle) *session.Session {
+	if c := l.conns.get(h); c != nil {
+		return &c.session
+	}
+	return nil
+}
+
 // writable notes that a socket became writable. The poller calls it.
 func (l *loop) writable(h registry.Handle) {
 	l.mu.Lock()

@@ -28,6 +28,7 @@ import (
 	"github.com/godwit-im/godwit/server/delivery"
 	"github.com/godwit-im/godwit/server/placement"
 	"github.com/godwit-im/godwit/server/session"
+	"github.com/godwit-im/godwit/server/tail"
 )
 
 // gnet keeps a pool of goroutines, for the process.
@@ -63,7 +64,7 @@ func start(t *testing.T, change func(*Config)) *node {
 		t.Fatal(err)
 	}
 	n.deps = &session.Deps{
-		Registry: registry.New(), Producer: n, Placement: place, Tails: delivery.NewTails(1, 1),
+		Registry: registry.New(), Producer: n, Placement: place, Tails: tail.NewTails(1, 1, 1, 1<<20),
 		Memory: delivery.NewMemory(256 << 20), Verifier: anyone{}, Ready: func() bool { return true },
 	}
 	c := Config{

@@ -17,35 +17,58 @@ func (s *Session) admit(l *Loop, head, early []byte, r *ws.Request, h hello, cla
 		s.refuseHello(l, head, r, h, why)
 		return
 	}
+	// One string for both, since both live as long as the session.
+	s.names, s.userLen = claims.User+string(h.device), uint8(len(claims.User))
+	s.partition, s.encoding = partition, h.encoding
+	b, wait, why := s.place(l, h, claims)
+	switch {
+	case wait:
+		s.keep(l, head, early)
+	case why != nil:
+		s.refuseHello(l, head, r, h, why)
+	default:
+		s.enter(l, head, early, r, h, claims, b)
+	}
+}
+
+// enter welcomes a client. Its connection begins at b, nil for the present.
+func (s *Session) enter(l *Loop, head, early []byte, r *ws.Request, h hello, claims auth.Claims, b *begin) {
 	if err := s.upgrade(l, head, h); err != nil {
 		s.refuseRequest(l, err)
 		return
 	}
-	// One string for both, since both live as long as the session.
-	s.names, s.userLen = claims.User+string(h.device), uint8(len(claims.User))
-	s.partition = partition
+	s.gaps = h.overflow == codec.OverflowGap
 	s.deadline = l.expiry(claims)
 	s.tokens, s.tokensAt = float32(l.config.Burst), uint32(l.Now)
 	s.state = stateOpen
 
-	// First register, then read where the log is: see delivery.Tails.
+	// First register, then read where the log is: see tail.Tails.End.
 	l.deps.Registry.Add(s.user(), s.handle)
 	l.Counters.Sessions.Add(1)
-	end := l.deps.Tails.End(partition)
-	s.watermark = end.Offset
-	s.tellOffset(l, end.Offset)
+	at := l.deps.Tails.End(s.partition)
+	resumed := false
+	if b != nil {
+		at.Offset, resumed = b.after, b.resumed
+	}
+	s.watermark = at.Offset
+	s.tellOffset(l, at.Offset)
 	l.Counters.Upgrades.Add(1)
 	s.push(l, s.frameEntry(l, kindOther, func(dst []byte) []byte {
 		return codec.AppendWelcome(dst, s.encoding, &codec.Welcome{
 			Session:    s.id,
 			User:       s.user(),
 			Node:       l.config.Node,
-			MapVersion: place.Version(),
-			Cursor:     codec.AppendCursor(nil, end),
+			MapVersion: l.deps.Placement.Version(),
+			Cursor:     codec.AppendCursor(nil, at),
+			Resumed:    resumed,
 			Limits:     l.config.welcomeLimits(),
 			Heartbeat:  l.config.Heartbeat,
 		})
 	}))
+	if b != nil && s.behindOf(l, b) {
+		s.beginCatchUp(l)
+		s.catchOn(l)
+	}
 	s.frames(l, early)
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/godwit-im/godwit/backplane"
 	"github.com/godwit-im/godwit/codec"
 	"github.com/godwit-im/godwit/server/delivery"
+	"github.com/godwit-im/godwit/server/tail"
 )
 
 func TestDeliverAllocatesNothing(t *testing.T) {
@@ -28,6 +29,8 @@ func TestDeliverAllocatesNothing(t *testing.T) {
 			bob.s.Wrote(r.loop, len(out))
 			e.Done()
 		}}
+		// What the tail keeps of a record is one allocation; a tail without a budget keeps nothing.
+		r.deps.Tails = tail.NewTails(1, 4, 1, 0)
 		d := delivery.New(delivery.Config{Loops: sink, Registry: r.deps.Registry, Memory: r.deps.Memory, Tails: r.deps.Tails, Remember: 1 << 20})
 		round := func() {
 			rec.Offset++

@@ -26,6 +26,10 @@ type Answer struct {
 	verified bool
 	claims   auth.Claims
 	err      error
+
+	// Of a question about the timeline; nil otherwise. The claims are those of the
+	// request that waits for it.
+	reading *Reading
 }
 
 // Done is the answer to a send; see backplane.Waiter.
@@ -43,7 +47,9 @@ func (a *Answer) Verified(c auth.Claims, err error) {
 // Take hands an answer to its session, nil if the connection has gone, and takes
 // the credit back.
 func (l *Loop) Take(a *Answer, s *Session) {
-	if s != nil {
+	if a.reading != nil {
+		l.answeredReading(a, s)
+	} else if s != nil {
 		if a.verified {
 			s.verified(l, a.claims, a.err)
 		} else {

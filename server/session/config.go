@@ -29,6 +29,8 @@ type Config struct {
 	// Answers is how many answers the sessions of one loop together may be waiting
 	// for: the credits of the loop.
 	Answers int
+	// Readings is how many of those may be questions about timelines.
+	Readings int
 
 	// UpgradeTimeout is how long a connection may take from its first moment to
 	// the answer to its request.
@@ -67,6 +69,10 @@ const (
 	// messageTimeout is how long a message may take from its first byte to its last.
 	messageTimeout = time.Minute
 
+	// pageMessages and pageBytes bound what a connection that catches up reads at once.
+	pageMessages = 128
+	pageBytes    = 128 << 10
+
 	// earlyBytes bounds what a client may send between its request and the answer.
 	earlyBytes = 64 << 10
 )
@@ -84,5 +90,7 @@ func (c *Config) welcomeLimits() codec.SessionLimits {
 		QueueBytes:     uint32(c.QueueBytes),
 		InFlight:       uint32(c.InFlight),
 		SendsPerSecond: uint32(c.Rate),
+		PageMessages:   codec.MaxPage,
+		StartMessages:  codec.MaxStart,
 	}
 }

@@ -21,13 +21,14 @@ const (
 	DropClosing     // the connection was being closed
 	DropBeforeStart // it lay before the connection's start
 	DropGone        // the connection had gone when the loop came to it
+	DropSignal      // a signal, for a connection that has no room or is not live
 	dropReasons
 )
 
 // String returns the reason as it stands in a gap and in metrics.
 func (r DropReason) String() string {
 	return [dropReasons]string{"", string(codec.GapOutboxFull), string(codec.GapOutboxBytes), string(codec.GapNodeMemory),
-		"closing", "before_start", "gone"}[r]
+		"closing", "before_start", "gone", "signal"}[r]
 }
 
 // RefusalReason says why a request was refused.
@@ -45,34 +46,43 @@ const (
 	RefusedDraining
 	RefusedOverloaded
 	RefusedTimeout // the request was not complete in time
+	RefusedCursor  // the cursor is not one of this user, or of this log
+	RefusedHistory // what the connection is to begin with cannot be read now
 	refusalReasons
 )
 
 // String returns the reason as it stands in metrics.
 func (r RefusalReason) String() string {
 	return [refusalReasons]string{"", "bad_request", "not_an_upgrade", "bad_parameter", "token", "not_owner", "not_ready",
-		"draining", "overloaded", "timeout"}[r]
+		"draining", "overloaded", "timeout", "cursor", "history"}[r]
 }
 
 // Counters count what happened on one loop. They are written by the loop and may
 // be read from any goroutine.
 //
 // For each pair of record and connection that a Dispatcher counts as a target,
-// one of Put and Drops counts one more.
+// one of Put, Left and Drops counts one more. What is left to a connection that catches up
+// is not lost to it: Caught counts what such connections were given.
 type Counters struct {
-	Sessions   atomic.Int64 // gauge: welcomed and not yet closed
-	Upgrades   atomic.Uint64
-	BadFrames  atomic.Uint64
-	Put        atomic.Uint64
-	Gaps       atomic.Uint64
-	Heartbeats atomic.Uint64
-	Idle       atomic.Uint64 // given up because the client was silent
-	Stalled    atomic.Uint64 // given up because the client took nothing
+	Sessions    atomic.Int64 // gauge: welcomed and not yet closed
+	Upgrades    atomic.Uint64
+	BadFrames   atomic.Uint64
+	Put         atomic.Uint64
+	Left        atomic.Uint64 // passed by connections that catch up
+	Caught      atomic.Uint64 // messages put on connections that catch up
+	Catching    atomic.Int64  // gauge: connections that catch up
+	CaughtUp    atomic.Uint64 // times that a connection came to the present again
+	ReadsFailed atomic.Uint64 // readings of connections that catch up
+	Gaps        atomic.Uint64
+	Heartbeats  atomic.Uint64
+	Idle        atomic.Uint64 // given up because the client was silent
+	Stalled     atomic.Uint64 // given up because the client took nothing
 
-	Drops    [dropReasons]atomic.Uint64
-	Refusals [refusalReasons]atomic.Uint64
-	Acks     [3]atomic.Uint64 // by backplane.Status, from Stored on
-	Closes   [closeClasses]atomic.Uint64
+	Drops     [dropReasons]atomic.Uint64
+	Overflows [dropReasons]atomic.Uint64 // times that a connection became a reader of the log
+	Refusals  [refusalReasons]atomic.Uint64
+	Acks      [3]atomic.Uint64 // by backplane.Status, from Stored on
+	Closes    [closeClasses]atomic.Uint64
 }
 
 // DropReasons returns the names of the reasons, by what Counters.Drop takes.
@@ -86,6 +96,13 @@ func DropReasons() []string {
 
 // Drop returns how many messages were dropped for the i-th of DropReasons.
 func (c *Counters) Drop(i int) uint64 { return c.Drops[i+1].Load() }
+
+// OverflowReasons returns the names of the reasons for want of room, by what
+// Counters.Overflow takes.
+func OverflowReasons() []string { return DropReasons()[:DropNodeMemory] }
+
+// Overflow returns how many connections began to catch up for the i-th of OverflowReasons.
+func (c *Counters) Overflow(i int) uint64 { return c.Overflows[i+1].Load() }
 
 // RefusalReasons returns the names of the reasons, by what Counters.Refusal takes.
 func RefusalReasons() []string {
@@ -113,6 +130,9 @@ func CloseLabels() []string {
 
 // Dropped counts a message that was not put on a connection.
 func (c *Counters) Dropped(r DropReason) { c.Drops[r].Add(1) }
+
+// Overflowed counts a connection that has become a reader of the log for want of room.
+func (c *Counters) Overflowed(r DropReason) { c.Overflows[r].Add(1) }
 
 // Refused counts a request that was refused.
 func (c *Counters) Refused(r RefusalReason) { c.Refusals[r].Add(1) }

@@ -24,9 +24,25 @@ func (s *Session) Deliver(l *Loop, f *delivery.Frame, self bool) {
 		// It lay before the connection's start.
 		l.Counters.Dropped(DropBeforeStart)
 		return
+	case s.catch != nil:
+		s.passBy(l, f)
+		return
 	}
 	form := s.form(f, self)
 	size := len(f.Bytes(form))
+	if !s.gaps {
+		if reason := s.overflows(l, size); reason != notDropped {
+			// It goes on as a reader of the log when there is room again.
+			l.Counters.Overflowed(reason)
+			if f.Signal {
+				l.Counters.Dropped(DropSignal)
+				return
+			}
+			s.beginCatchUp(l)
+			s.passBy(l, f)
+			return
+		}
+	}
 	s.seq++
 	before := s.watermark
 	s.watermark = offset
@@ -56,7 +72,7 @@ func (s *Session) Deliver(l *Loop, f *delivery.Frame, self bool) {
 // does, the reactor writes what the socket takes: a client is slow when its
 // socket is full, not when much comes at once.
 func (s *Session) Full(l *Loop, f *delivery.Frame, self bool) bool {
-	if s.state != stateOpen {
+	if s.state != stateOpen || s.catch != nil {
 		return false
 	}
 	return s.output != nil && s.output.gap != nil || s.overflows(l, len(f.Bytes(s.form(f, self)))) != notDropped
@@ -99,15 +115,17 @@ func (s *Session) tellGap(l *Loop) {
 	}
 	g := o.gap
 	o.gap = nil
-	s.push(l, s.frameEntry(l, kindGap, func(dst []byte) []byte {
-		return codec.AppendGap(dst, s.encoding, &codec.Gap{
-			FromSeq: g.from, ToSeq: g.to, Reason: codec.GapReason(g.reason.String()),
-			After:  s.cursor(l, g.after),
-			Before: s.cursor(l, s.watermark+1),
-		})
-	}))
-	o.queued++
+	s.pushGap(l, &codec.Gap{
+		FromSeq: g.from, ToSeq: g.to, Reason: codec.GapReason(g.reason.String()),
+		After:  s.cursor(l, g.after),
+		Before: s.cursor(l, s.watermark+1),
+	})
 	s.tellOffset(l, s.watermark)
+}
+
+func (s *Session) pushGap(l *Loop, g *codec.Gap) {
+	o := s.push(l, s.frameEntry(l, kindGap, func(dst []byte) []byte { return codec.AppendGap(dst, s.encoding, g) }))
+	o.queued++
 	l.Counters.Gaps.Add(1)
 }
 
@@ -129,7 +147,7 @@ func (s *Session) cursor(l *Loop, offset int64) []byte {
 func (s *Session) heartbeat(l *Loop) {
 	s.toldAt = l.seconds() // or nothing newer is known, or the client is being told
 	reached := l.positions[s.partition]
-	if reached <= s.told || s.Pending() {
+	if reached <= s.told || s.Pending() || s.catch != nil {
 		return
 	}
 	s.watermark = max(s.watermark, reached)

@@ -228,7 +228,7 @@ func TestBeforeStart(t *testing.T) {
 
 	// The worker has noted offset 2 and not yet asked the registry.
 	p := backplane.PartitionOf("bob", 4)
-	r.deps.Tails.Advance(p, 2)
+	r.deps.Tails.Worker(0).Pass(&backplane.Record{Position: backplane.Position{Generation: 1, Partition: p, Offset: 2}})
 	third := r.connect("bob", codec.JSON)
 	r.record(2, text("alice", "bob", "two"), 0, "bob")
 	first.want(codec.FrameDeliver)
@@ -308,7 +308,7 @@ func TestHeartbeat(t *testing.T) {
 // were dropped.
 func overflowed(t *testing.T) (*rig, *peer) {
 	r := newRig(t)
-	bob := r.connect("bob", codec.JSON)
+	bob := r.connect("bob", codec.JSON, "overflow=gap")
 	bob.blocked = true
 	for i := range 11 {
 		r.record(int64(i), text("alice", "bob", fmt.Sprint(i)), 0, "bob")
@@ -407,7 +407,7 @@ func TestGapIsHysteretic(t *testing.T) {
 
 func TestOverflowByBytes(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.QueueBytes = 1500 })
-	bob, other := r.connect("bob", codec.JSON), r.connect("bob", codec.JSON)
+	bob, other := r.connect("bob", codec.JSON, "overflow=gap"), r.connect("bob", codec.JSON)
 	bob.blocked = true
 	body := fmt.Sprintf("%900d", 1)
 	for i := range 3 {
@@ -430,7 +430,7 @@ func TestOverBudget(t *testing.T) {
 	r.loop = NewLoop(&r.config, &r.deps, r)
 	r.at(0)
 	r.dispatcher = delivery.New(delivery.Config{Loops: r, Registry: r.deps.Registry, Memory: r.deps.Memory, Tails: r.deps.Tails, Remember: 1 << 20})
-	bob, other := r.connect("bob", codec.JSON), r.connect("bob", codec.JSON)
+	bob, other := r.connect("bob", codec.JSON, "overflow=gap"), r.connect("bob", codec.JSON)
 	bob.blocked = true
 	for i := range 8 {
 		r.record(int64(i), text("alice", "bob", "x"), 0, "bob")
@@ -483,7 +483,7 @@ func TestConservation(t *testing.T) {
 	r.takeEntries()
 	bob.blocked = false
 	bob.pump()
-	total := r.loop.Counters.Put.Load()
+	total := r.loop.Counters.Put.Load() + r.loop.Counters.Left.Load()
 	for i := range DropReasons() {
 		total += r.loop.Counters.Drop(i)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/godwit-im/godwit/server/auth"
 	"github.com/godwit-im/godwit/server/delivery"
 	"github.com/godwit-im/godwit/server/placement"
+	"github.com/godwit-im/godwit/server/tail"
 )
 
 // rig is a loop with everything around it but sockets: a log that keeps what is
@@ -32,6 +33,8 @@ type rig struct {
 	refuse     error // what the producer answers instead
 	lane       []*Answer
 	verifying  []verifyingToken
+	readings   []*Reading          // what was asked of timelines and is not answered
+	log        []*backplane.Record // all records, of all partitions
 	fast       bool
 	dispatcher *delivery.Dispatcher
 	entries    []delivery.Entry // what is in the mailbox
@@ -55,7 +58,7 @@ const start = 1_700_000_000_000
 func newRig(t *testing.T, change ...func(*Config)) *rig {
 	r := &rig{t: t, peers: map[registry.Handle]*peer{}, fast: true, ready: true}
 	r.config = Config{
-		Node: "n1", Body: 1000, QueueMessages: 8, QueueBytes: 10_000, InFlight: 4, Rate: 0, Answers: 100,
+		Node: "n1", Body: 1000, QueueMessages: 8, QueueBytes: 10_000, InFlight: 4, Rate: 0, Answers: 100, Readings: 50,
 		UpgradeTimeout: 10 * time.Second, Heartbeat: time.Minute, Idle: 3 * time.Minute, CursorLag: 5 * time.Minute,
 	}
 	for _, f := range change {
@@ -70,10 +73,14 @@ func newRig(t *testing.T, change ...func(*Config)) *rig {
 		t.Fatal(err)
 	}
 	r.deps = Deps{
-		Registry: registry.New(), Producer: r, Placement: place, Tails: delivery.NewTails(1, 4),
+		Registry: registry.New(), Producer: r, Placement: place, Tails: tail.NewTails(1, 4, 1, 1<<20),
 		Memory: delivery.NewMemory(1 << 20), Verifier: r, Ready: func() bool { return r.ready },
 		VerifyLater: func(token string, a *Answer) bool {
 			r.verifying = append(r.verifying, verifyingToken{token, a})
+			return true
+		},
+		Read: func(q *Reading) bool {
+			r.readings = append(r.readings, q)
 			return true
 		},
 	}
@@ -135,6 +142,14 @@ func (r *rig) Fast() bool                                   { return r.fast }
 // Answer is the lane.
 func (r *rig) Answer(a *Answer) { r.lane = append(r.lane, a) }
 
+// Session finds a session; see Lane.
+func (r *rig) Session(h registry.Handle) *Session {
+	if p := r.peers[h&^1]; p != nil && !p.gone {
+		return &p.s
+	}
+	return nil
+}
+
 // takeAnswers hands what is in the lane to the sessions.
 func (r *rig) takeAnswers() {
 	for _, a := range r.lane {
@@ -192,10 +207,54 @@ func (r *rig) record(offset int64, m *backplane.Message, session uint64, users .
 		recipients = backplane.AppendRecipient(recipients, []byte(u))
 	}
 	m.MessageID = backplane.MessageID{byte(offset), byte(offset >> 8), byte(p)}
-	r.dispatcher.Record(&backplane.Record{
+	record := &backplane.Record{
 		Position: backplane.Position{Generation: 1, Partition: p, Offset: offset},
 		Time:     r.loop.Now, Value: backplane.AppendMessage(nil, m), Recipients: recipients, Session: session,
-	})
+	}
+	r.log = append(r.log, record)
+	r.dispatcher.Record(record)
+}
+
+// work answers the first question about a timeline, out of the whole log, as far as the
+// tail has come; at most most messages at a time.
+func (r *rig) work(most int) {
+	q := r.readings[0]
+	r.readings = r.readings[1:]
+	end := r.deps.Tails.End(q.Partition).Offset
+	q.Examined, q.Live = max(end, q.After), true
+	for _, record := range r.log {
+		var m backplane.Message
+		if err := backplane.ParseMessage(record.Value, &m); err != nil {
+			r.t.Fatal(err)
+		}
+		if record.Partition != q.Partition || record.Offset <= q.After || record.Offset > end || m.Kind != backplane.KindMessage ||
+			string(m.From) != q.User && !slices.ContainsFunc(m.To, func(u []byte) bool { return string(u) == q.User }) {
+			continue
+		}
+		if q.Kind != ReadNext {
+			break
+		}
+		if len(q.Caught) == min(most, q.Limit) {
+			q.Examined, q.Live = record.Offset-1, false
+			break
+		}
+		q.Caught = append(q.Caught, Caught{Frame: single(r, q, record, &m), Self: string(m.From) == q.User})
+	}
+	q.Done()
+	r.takeAnswers()
+}
+
+func single(r *rig, q *Reading, record *backplane.Record, m *backplane.Message) *delivery.Frame {
+	return delivery.Single(r.deps.Memory, q.Encoding, record.Position, record.Time, m, record.Value)
+}
+
+// fail answers the first question about a timeline with a code.
+func (r *rig) fail(code backplane.Code) {
+	q := r.readings[0]
+	r.readings = r.readings[1:]
+	q.Code = code
+	q.Done()
+	r.takeAnswers()
 }
 
 // text returns a message from one user to others.

@@ -20,6 +20,9 @@ type hello struct {
 	protocol bool // the client offered a subprotocol that we know
 	token    []byte
 	device   []byte
+	cursor   []byte // nil for none
+	start    codec.Start
+	overflow codec.Overflow
 }
 
 // bearerProtocol is the prefix of the subprotocol that carries a token: the only
@@ -52,16 +55,21 @@ func parseHello(r *ws.Request) (hello, *refusal) {
 	if len(h.device) > backplane.MaxDevice || !utf8.Valid(h.device) {
 		return h, refuse(RefusedParameter, "device: a name of at most "+strconv.Itoa(backplane.MaxDevice)+" bytes of UTF-8")
 	}
-	// What has only one value yet is still named, so that a client that counts on
-	// another learns it.
-	if v, ok := ws.Query(r.RawQuery, "overflow"); ok && string(v) != "gap" {
-		return h, refuse(RefusedParameter, "overflow: this version knows gap only")
+	if v, ok := ws.Query(r.RawQuery, codec.ParamOverflow); ok {
+		if h.overflow, ok = codec.ParseOverflow(v); !ok {
+			return h, refuse(RefusedParameter, "overflow: auto or gap")
+		}
 	}
-	if v, ok := ws.Query(r.RawQuery, "start"); ok && string(v) != "live" {
-		return h, refuse(RefusedParameter, "start: this version knows live only")
+	if v, ok := ws.Query(r.RawQuery, codec.ParamStart); ok {
+		if h.start, ok = codec.ParseStart(v); !ok {
+			return h, refuse(RefusedParameter, "start: live, or last: and a number from 1 to "+strconv.Itoa(codec.MaxStart))
+		}
 	}
-	if _, ok := ws.Query(r.RawQuery, "cursor"); ok {
-		return h, refuse(RefusedParameter, "cursor: this version cannot resume")
+	if v, ok := ws.Query(r.RawQuery, codec.ParamCursor); ok {
+		h.cursor = v
+		if _, err := codec.ParseCursor(v); err != nil {
+			return h, refuseCursor(codec.CodeBadCursor)
+		}
 	}
 	return h, nil
 }
@@ -80,7 +88,7 @@ func refuse(reason RefusalReason, message string) *refusal {
 	switch reason {
 	case RefusedUpgrade:
 		r.status, r.code = http.StatusUpgradeRequired, codec.CodeBadParameter
-	case RefusedParameter:
+	case RefusedParameter, RefusedCursor:
 		r.status, r.code = http.StatusBadRequest, codec.CodeBadParameter
 	case RefusedToken:
 		r.status, r.code = http.StatusUnauthorized, codec.CodeUnauthorized

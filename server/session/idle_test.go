@@ -14,7 +14,7 @@ import (
 func TestIdleHoldsNothing(t *testing.T) {
 	both(t, func(t *testing.T, e codec.Encoding) {
 		r := newRig(t)
-		bob := r.connect("bob", e)
+		bob := r.connect("bob", e, "overflow=gap")
 		idle := func(after string) {
 			t.Helper()
 			if s := &bob.s; s.input != nil || s.output != nil || s.answers != 0 {

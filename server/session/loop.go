@@ -12,6 +12,7 @@ import (
 	"github.com/godwit-im/godwit/server/auth"
 	"github.com/godwit-im/godwit/server/delivery"
 	"github.com/godwit-im/godwit/server/placement"
+	"github.com/godwit-im/godwit/server/tail"
 )
 
 // Verifier checks tokens. auth.Verifier is one.
@@ -31,21 +32,30 @@ type Deps struct {
 	Registry  *registry.Registry
 	Producer  backplane.Producer
 	Placement *placement.Map
-	Tails     *delivery.Tails
+	Tails     *tail.Tails
 	Memory    *delivery.Memory
 	Verifier  Verifier
 	// VerifyLater has a token checked on another goroutine, which calls
 	// a.Verified. It reports false, and does nothing, when too many are waiting. It
 	// is used when the Verifier is not Fast.
 	VerifyLater func(token string, a *Answer) bool
+	// Read has a question about a timeline answered on another goroutine, which calls
+	// r.Done. It reports false, and does nothing, when too many are waiting.
+	Read func(r *Reading) bool
 	// Ready reports whether the node serves users: whether its consumer has reached
 	// the present.
 	Ready func() bool
 }
 
-// Lane takes answers to the loop that waits for them. It never refuses one: there
-// are no more answers than the loop has credits.
-type Lane interface{ Answer(a *Answer) }
+// Lane is the loop as its sessions and those who answer them see it.
+type Lane interface {
+	// Answer takes an answer to the loop. It never refuses one: there are no more
+	// answers than the loop has credits. Any goroutine may call it.
+	Answer(a *Answer)
+	// Session finds a session by its handle; nil if the connection has gone. Only the
+	// loop may call it.
+	Session(h registry.Handle) *Session
+}
 
 // Loop is what the sessions of one event loop share.
 type Loop struct {
@@ -63,9 +73,12 @@ type Loop struct {
 	Wall time.Time
 
 	// Owned by the loop.
-	reader    ws.Reader // for sessions without input; idle between them
-	inputs    []*input  // free
-	outputs   []*output // free
+	reader    ws.Reader         // for sessions without input; idle between them
+	inputs    []*input          // free
+	outputs   []*output         // free
+	catchUps  []*catchUp        // free
+	readers   []registry.Handle // sessions that wait to read, in the order in which they came
+	reading   int               // questions under way
 	decoder   codec.Decoder
 	frame     codec.ClientFrame
 	message   backplane.Message

@@ -157,6 +157,7 @@ func (s *Session) Wrote(l *Loop, n int) {
 		s.pop(l, o)
 	}
 	s.tellGap(l)
+	s.catchOn(l)
 	if o.box.Len() == 0 {
 		s.dropOutput(l)
 	}

@@ -94,6 +94,11 @@ func (s *Session) keepRequest(l *Loop, head, early []byte, r *ws.Request, h hell
 		s.refuseHello(l, head, r, h, refuse(RefusedOverloaded, "too many tokens are waiting to be verified"))
 		return
 	}
+	s.keep(l, head, early)
+}
+
+// keep keeps the request until what it waits for is known.
+func (s *Session) keep(l *Loop, head, early []byte) {
 	if s.requested() == nil {
 		s.appendRequest(l, head)
 		s.appendRequest(l, early)
@@ -121,6 +126,17 @@ func (s *Session) verified(l *Loop, claims auth.Claims, err error) {
 	default:
 		return
 	}
+	s.kept(l, func(head, early []byte, r *ws.Request, h hello) {
+		if err != nil {
+			s.refuseHello(l, head, r, h, tokenRefusal(err))
+		} else {
+			s.admit(l, head, early, r, h, claims)
+		}
+	})
+}
+
+// kept goes on with a request that was kept, unless the node has ceased to serve.
+func (s *Session) kept(l *Loop, f func(head, early []byte, r *ws.Request, h hello)) {
 	s.state = stateRequest
 	p := s.requested()
 	end := ws.HeadEnd(p, 0)
@@ -128,12 +144,12 @@ func (s *Session) verified(l *Loop, claims auth.Claims, err error) {
 	h, _ := parseHello(&r)
 	if refusal := notServing(l); refusal != nil {
 		s.refuseHello(l, p[:end], &r, h, refusal)
-	} else if err != nil {
-		s.refuseHello(l, p[:end], &r, h, tokenRefusal(err))
 	} else {
-		s.admit(l, p[:end], p[end:], &r, h, claims)
+		f(p[:end], p[end:], &r, h)
 	}
-	s.answeredRequest(l)
+	if s.state != stateVerifying {
+		s.answeredRequest(l)
+	}
 }
 
 // refuseRequest answers a request that the protocol library does not accept.

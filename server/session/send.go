@@ -24,7 +24,7 @@ func (s *Session) send(l *Loop, f *codec.Send) {
 		}
 	}
 	m := &l.message
-	*m = backplane.Message{From: append(m.From[:0], s.user()...), To: f.To, ID: f.ID, Kind: f.Kind, Body: f.Body}
+	*m = backplane.Message{From: append(m.From[:0], s.user()...), To: f.To, ID: f.ID, Kind: f.Kind, TTL: f.TTL, Body: f.Body}
 	m.MessageID = backplane.Identify(s.deviceName(l), m)
 	l.value = backplane.AppendMessage(l.value[:0], m)
 

@@ -24,6 +24,7 @@ type Session struct {
 	// What comes in and is incomplete, and what goes out; nil when there is nothing.
 	input  *input
 	output *output
+	catch  *catchUp // of a connection that is not live
 
 	answers   uint16 // answers in the outbox or being worked out
 	producing uint16 // of those, sends that are on their way to the log
@@ -31,6 +32,7 @@ type Session struct {
 	state    state
 	end      End
 	draining bool
+	gaps     bool // what has no room is dropped and told, not read again
 	ahead    int8 // acks put before their copies, less copies put before their acks: see hold
 
 	// Where the client is in its timeline. Offsets are of partition.
@@ -54,7 +56,8 @@ type state uint8
 const (
 	// stateRequest: the request is incomplete.
 	stateRequest state = iota
-	// stateVerifying: the request is complete, and its token is being checked elsewhere.
+	// stateVerifying: the request is complete, and its token is being checked elsewhere, or
+	// the place where the connection is to begin.
 	stateVerifying
 	// stateOpen: welcomed.
 	stateOpen
@@ -110,6 +113,7 @@ func (s *Session) Receive(l *Loop, p []byte) {
 // Closed releases what the session holds; the connection is gone.
 func (s *Session) Closed(l *Loop) {
 	s.leave(l)
+	s.endCatchUp(l)
 	s.dropInput(l)
 	s.dropOutput(l)
 	s.state = stateEnding
@@ -151,7 +155,9 @@ func (s *Session) clientFrame(l *Loop, payload []byte) {
 		var e *codec.Error
 		errors.As(err, &e)
 		l.Counters.BadFrames.Add(1)
-		if e.ID != nil {
+		if e.ID != nil && e.Type == codec.FrameHistory {
+			s.refusePage(l, e.ID, e.Code)
+		} else if e.ID != nil {
 			s.reject(l, e.ID, e.Code)
 		} else {
 			s.refuseFrame(l, e.Code, e.Detail)
@@ -161,6 +167,8 @@ func (s *Session) clientFrame(l *Loop, payload []byte) {
 	switch f.Type {
 	case codec.FrameSend:
 		s.send(l, &f.Send)
+	case codec.FrameHistory:
+		s.history(l, &f.History)
 	case codec.FrameRefresh:
 		s.refresh(l, f.Token)
 	case codec.FramePing:

@@ -16,7 +16,7 @@ func (s *Session) Deadline(l *Loop) uint32 {
 	if s.state != stateOpen {
 		return s.deadline
 	}
-	return min(s.deadline, s.idleAt(l), s.heartbeatAt(l), s.stalledAt(), s.overdueAt())
+	return min(s.deadline, s.idleAt(l), s.heartbeatAt(l), s.stalledAt(), s.overdueAt(), s.retryAt())
 }
 
 const never = 1<<32 - 1
@@ -35,6 +35,14 @@ func (s *Session) overdueAt() uint32 {
 		return never
 	}
 	return s.input.since + secondsOf(messageTimeout)
+}
+
+// retryAt returns when to read on after that has failed.
+func (s *Session) retryAt() uint32 {
+	if s.catch == nil || s.catch.retry == 0 {
+		return never
+	}
+	return s.catch.retry
 }
 
 // idleAt returns when to ping a silent client, or to give a pinged one up.
@@ -90,6 +98,10 @@ func (s *Session) Expire(l *Loop) bool {
 		}
 		s.pingedAt = now
 		s.push(l, raw(l, kindOther, func(dst []byte) []byte { return ws.AppendFrame(dst, ws.Ping, nil) }))
+	}
+	if now >= s.retryAt() {
+		s.catch.retry = 0
+		s.catchOn(l)
 	}
 	if now >= s.heartbeatAt(l) {
 		s.heartbeat(l)

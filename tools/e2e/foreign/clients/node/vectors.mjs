@@ -33,8 +33,7 @@ function checkFrames(file, schema) {
   const proto = new ProtoEncoding(schema);
   for (const [side, message] of [["client", "ClientFrame"], ["server", "ServerFrame"]]) {
     for (const v of file[side]) {
-      const { body_hex, ...frame } = v.fields;
-      if (body_hex !== undefined) frame.body = Buffer.from(body_hex, "hex");
+      const frame = withBody(v.fields);
       const read = proto.decode(Buffer.from(v.proto, "hex"), true, message);
       assert.deepEqual(bare(text.decode(v.json)), bare(frame), `${v.name}, read from JSON`);
       assert.deepEqual(bare(read), bare(frame), `${v.name}, read from protobuf`);
@@ -45,6 +44,13 @@ function checkFrames(file, schema) {
   return file.client.length + file.server.length;
 }
 
+/** The fields of a vector with the body as bytes. */
+function withBody({ body_hex, ...fields }) {
+  if (body_hex !== undefined) fields.body = Buffer.from(body_hex, "hex");
+  if (fields.messages) fields.messages = fields.messages.map(withBody);
+  return fields;
+}
+
 /** A frame without its zero values, which may be left out. Bytes become their digits. */
 function bare(frame) {
   const out = {};
@@ -53,6 +59,8 @@ function bare(frame) {
       if (value.length > 0) out[name] = value.toString("hex");
     } else if (value && !Array.isArray(value) && typeof value === "object") {
       out[name] = bare(value);
+    } else if (name === "messages") {
+      out[name] = value.map(bare);
     } else if (value && !(name === "kind" && value === "message")) {
       out[name] = value;
     }

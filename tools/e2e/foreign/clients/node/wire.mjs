@@ -35,7 +35,8 @@ export function messageID({ from, device, id, to, kind = "message", body }) {
   return hash.digest("hex").slice(0, 32);
 }
 
-export function toJSON({ body, ...frame }) {
+export function toJSON({ body, messages, ...frame }) {
+  if (messages) return { ...frame, messages: messages.map(toJSON) };
   if (body === undefined) return frame;
   try {
     // ignoreBOM: U+FEFF is a character like any other.
@@ -45,7 +46,8 @@ export function toJSON({ body, ...frame }) {
   }
 }
 
-export function fromJSON({ body, body_base64, ...frame }) {
+export function fromJSON({ body, body_base64, messages, ...frame }) {
+  if (messages) return { ...frame, messages: messages.map(fromJSON) };
   if (body !== undefined) return { ...frame, body: Buffer.from(body) };
   if (body_base64 !== undefined) return { ...frame, body: Buffer.from(body_base64, "base64") };
   return frame;
@@ -68,7 +70,7 @@ export class JSONEncoding {
 /** The encoding of the subprotocol godwit.v1.proto. */
 export class ProtoEncoding {
   subprotocol = "godwit.v1.proto";
-  #messages = new Map(); // name: fields, in the order of their numbers
+  #messages = new Map(); // name: fields, in the order of their numbers, the body of a Message last
   #enums = new Map(); // name: values, as JSON has them
 
   /** schema is the text of godwit.proto. */
@@ -85,27 +87,40 @@ export class ProtoEncoding {
       const fields = [...block.matchAll(/(repeated )?(\w+) (\w+) = (\d+);/g)].map(([, repeated, type, field, n]) => ({
         number: Number(n), name: field, type, repeated: repeated !== undefined,
       }));
-      this.#messages.set(name, fields.sort((a, b) => a.number - b.number));
+      const place = (f) => (name === "Message" && f.name === "body" ? Infinity : f.number);
+      this.#messages.set(name, fields.sort((a, b) => place(a) - place(b)));
     }
   }
 
   /** A frame of a client or, for tests of the format, of a server (ServerFrame). */
   encode({ type, ...fields }, message = "ClientFrame") {
-    if (type !== "deliver") return this.#write(message, { [type]: fields });
+    if (type === "deliver") return this.#write(message, this.#store(fields));
+    if (fields.messages) fields.messages = fields.messages.map((m) => this.#store({ ...m }));
+    return this.#write(message, { [type]: fields });
+  }
+
+  /** The fields of a delivery, with those of its message as one. */
+  #store(fields) {
     const stored = {};
     for (const { name } of this.#messages.get("Message")) {
       if (name in fields) stored[name] = fields[name];
       delete fields[name];
     }
-    return this.#write(message, { ...fields, message: this.#write("Message", stored) });
+    return { ...fields, message: this.#write("Message", stored) };
   }
 
   decode(data, binary = true, message = "ServerFrame") {
     if (!binary) throw new Error("a frame came in a text message");
-    const { message: stored, ...fields } = this.#read(message, data);
-    if (stored) return { type: "deliver", kind: "message", ...fields, ...this.#read("Message", stored) };
+    const fields = this.#read(message, data);
+    if (fields.message) return { type: "deliver", ...this.#stored(fields) };
     const [[type, inner]] = Object.entries(fields);
+    if (type === "history_page" && !inner.code) inner.messages = (inner.messages ?? []).map((m) => this.#stored(m));
     return { type, ...inner };
+  }
+
+  /** The fields of a delivery, with those of its message among them. */
+  #stored({ message, ...fields }) {
+    return { kind: "message", ...fields, ...this.#read("Message", message) };
   }
 
   #write(message, values) {

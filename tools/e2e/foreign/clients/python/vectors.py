@@ -38,9 +38,7 @@ def check_frames(path, schema):
     text, proto = wire.JSON(), wire.Proto(open(schema, encoding="utf-8").read())
     for side, message in (("client", "ClientFrame"), ("server", "ServerFrame")):
         for v in file[side]:
-            frame = dict(v["fields"])
-            if "body_hex" in frame:
-                frame["body"] = bytes.fromhex(frame.pop("body_hex"))
+            frame = with_body(v["fields"])
             data = bytes.fromhex(v["proto"])
             check(f"{v['name']}, read from JSON", bare(text.decode(v["json"])), bare(frame))
             check(f"{v['name']}, read from protobuf", bare(proto.decode(data, message)), bare(frame))
@@ -49,9 +47,23 @@ def check_frames(path, schema):
     return len(file["client"]) + len(file["server"])
 
 
-def bare(frame):
+def with_body(fields):
+    """The fields of a vector with the body as bytes."""
+    frame = dict(fields)
+    if "body_hex" in frame:
+        frame["body"] = bytes.fromhex(frame.pop("body_hex"))
+    if "messages" in frame:
+        frame["messages"] = [with_body(m) for m in frame["messages"]]
+    return frame
+
+
+def bare(value):
     """A frame without its zero values, which may be left out."""
-    return {k: bare(v) if isinstance(v, dict) else v for k, v in frame.items() if v and (k, v) != ("kind", "message")}
+    if isinstance(value, list):
+        return [bare(v) for v in value]
+    if isinstance(value, dict):
+        return {k: bare(v) for k, v in value.items() if v and (k, v) != ("kind", "message")}
+    return value
 
 
 partitions, message_ids, frames, schema = sys.argv[1:]

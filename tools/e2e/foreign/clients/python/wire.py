@@ -54,6 +54,8 @@ class JSON:
 
 def to_json(frame):
     frame = dict(frame)
+    if "messages" in frame:
+        frame["messages"] = [to_json(m) for m in frame["messages"]]
     body = frame.pop("body", None)
     if body is not None:
         try:
@@ -68,6 +70,8 @@ def from_json(frame):
         frame["body"] = frame["body"].encode()
     elif "body_base64" in frame:
         frame["body"] = base64.b64decode(frame.pop("body_base64"), validate=True)
+    for message in frame.get("messages", []):
+        from_json(message)
     return frame
 
 
@@ -93,24 +97,38 @@ class Proto:
         fields = dict(frame)
         name = fields.pop("type")
         if name == "deliver":
-            stored = {f: fields.pop(f) for f, _, _ in self.messages["Message"].values() if f in fields}
-            return self._write(message, fields | {"message": self._write("Message", stored)})
+            return self._write(message, self._store(fields))
+        if "messages" in fields:
+            fields["messages"] = [self._store(m) for m in fields["messages"]]
         return self._write(message, {name: fields})
+
+    def _store(self, fields):
+        """The fields of a delivery, with those of its message as one."""
+        fields = dict(fields)
+        stored = {f: fields.pop(f) for f, _, _ in self.messages["Message"].values() if f in fields}
+        return fields | {"message": self._write("Message", stored)}
 
     def decode(self, data, message="ServerFrame"):
         if not isinstance(data, bytes):
             raise ValueError("a frame came in a text message")
         fields = self._read(message, data)
         if "message" in fields:
-            stored = self._read("Message", fields.pop("message"))
-            return {"type": "deliver", "kind": "message"} | fields | stored
+            return {"type": "deliver"} | self._stored(fields)
         [(name, inner)] = fields.items()
+        if name == "history_page" and "code" not in inner:
+            inner["messages"] = [self._stored(m) for m in inner.get("messages", [])]
         return {"type": name} | inner
+
+    def _stored(self, fields):
+        """The fields of a delivery, with those of its message among them."""
+        stored = self._read("Message", fields.pop("message"))
+        return {"kind": "message"} | fields | stored
 
     def _write(self, message, values):
         out = bytearray()
         known = {name: (number, kind, repeated) for number, (name, kind, repeated) in self.messages[message].items()}
-        for name in sorted(values, key=lambda name: known[name][0]):
+        # A server writes the body of a stored message last.
+        for name in sorted(values, key=lambda name: (message == "Message" and name == "body", known[name][0])):
             number, kind, repeated = known[name]
             for value in values[name] if repeated else [values[name]]:
                 out += self._write_field(number, name, kind, value, repeated)

@@ -30,6 +30,10 @@ func (l *loop) serverFrame(c *conn, payload []byte) {
 		l.sequence(c, f.Gap.FromSeq)
 		c.seq, c.partial = uint32(f.Gap.ToSeq), true
 		l.counters.gapped.Add(int64(f.Gap.ToSeq - f.Gap.FromSeq + 1))
+	case codec.FramePong:
+		if t := l.traffic; t != nil && t.spec.Shape == Ping {
+			t.pong(l, c)
+		}
 	case codec.FrameHeartbeat:
 		l.counters.heartbeats.Add(1)
 		l.sequence(c, f.Heartbeat.Seq+1)

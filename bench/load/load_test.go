@@ -202,6 +202,33 @@ func TestSlowReaders(t *testing.T) {
 	}
 }
 
+// TestPing measures the loops alone: nothing reaches the log.
+func TestPing(t *testing.T) {
+	addr := node(t)
+	for _, p := range []Protocol{JSON, Proto} {
+		g := start(t, Config{Addr: addr, Protocol: p, Connections: 20, Key: secret, Loops: 2})
+		ctx := within(t)
+		if _, err := g.Connect(ctx, 20, 0); err != nil {
+			t.Fatal(err)
+		}
+		for name, traffic := range map[string]Traffic{
+			"rate":      {Shape: Ping, Rate: 2000, Count: 300},
+			"saturated": {Shape: Ping, InFlight: 100, Count: 300}, // more than connections
+		} {
+			r, err := g.Run(ctx, traffic)
+			if err != nil || !r.Stats.Flawless() || r.Stats.Sent != 300 || r.Stats.Stored != r.Stats.Sent || r.Ack.Count != r.Stats.Stored ||
+				r.Stats.Pings != r.Stats.Sent || r.Stats.Frames != r.Stats.Sent || r.Stats.Deliveries != 0 || !r.Check.Exact() || r.Check.Due != 0 {
+				t.Fatalf("%s, %s: %+v, %v", p, name, r, err)
+			}
+		}
+		g.Close()
+	}
+	plain := Config{Addr: addr, Protocol: Plain, Connections: 1}
+	if err := (Traffic{Shape: Ping, Rate: 1, Count: 1}).Validate(plain); err == nil {
+		t.Error("a server that is not godwit was taken")
+	}
+}
+
 // TestRejections: what a node rejects is counted, and nobody is due it.
 func TestRejections(t *testing.T) {
 	addr := node(t, func(c *config.Config) { c.Limits.SendsPerSecond, c.Limits.SendsBurst = 1, 30 })

@@ -27,12 +27,15 @@ const (
 	// one of a group sends to all the others. So each message is one record of the log.
 	// With Config.Feed somebody else sends, at another node, and to all.
 	Group Shape = "group"
+	// Ping: to the node itself, which answers from its event loop. A connection has one
+	// ping on its way at a time. Nothing is written to the log, and nothing delivered.
+	Ping Shape = "ping"
 )
 
 // Traffic says what is sent in a run.
 type Traffic struct {
 	Shape Shape `json:"shape"`
-	// Size is that of a body in bytes, MinSize or more.
+	// Size is that of a body in bytes, MinSize or more; a ping has none.
 	Size int `json:"size"`
 	// Rate is how many messages are sent a second, all connections together, whatever
 	// becomes of them. 0 sends as fast as they are answered: then InFlight is how many
@@ -64,6 +67,9 @@ func (t *Traffic) complete(c *Config) error {
 		}
 	}
 	switch t.Shape {
+	case Ping:
+		check(c.Protocol != Plain, "the shape %s needs godwit", t.Shape)
+		t.InFlight = min(t.InFlight, c.Connections)
 	case Unicast, Neighbour, Absent:
 		check(c.Users > 1 || c.Protocol == Plain, "Users is %d: a message needs a recipient beside its sender", c.Users)
 	case Group:
@@ -72,10 +78,10 @@ func (t *Traffic) complete(c *Config) error {
 		most := backplane.MaxRecipients + btoi(c.Feed == "") // the sender is one of them
 		check(t.Fanout >= 2 && t.Fanout <= most, "Fanout is %d: it must be 2 to %d", t.Fanout, most)
 	default:
-		check(false, "Shape is %q: it must be %s, %s or %s", t.Shape, Unicast, Neighbour, Group)
+		check(false, "Shape is %q: it must be %s, %s, %s, %s or %s", t.Shape, Unicast, Neighbour, Absent, Group, Ping)
 	}
 	t.Burst = max(t.Burst, 1)
-	check(t.Size >= MinSize && t.Size <= backplane.MaxBody, "Size is %d: it must be %d to %d", t.Size, MinSize, backplane.MaxBody)
+	check(t.Shape == Ping || t.Size >= MinSize && t.Size <= backplane.MaxBody, "Size is %d: it must be %d to %d", t.Size, MinSize, backplane.MaxBody)
 	check(t.Rate >= 0, "Rate is %v: it must not be negative", t.Rate)
 	check(t.Rate > 0 || t.InFlight > 0, "Rate and InFlight are both 0: one of them says how fast to send")
 	check(t.Count > 0 || t.Duration > 0, "Count and Duration are both 0: one of them says when to end")
@@ -141,6 +147,10 @@ func (t *trafficJob) step(l *loop) int64 {
 			}
 			t.begun++
 			if !t.send(l, due) {
+				if t.waits(l) {
+					t.begun--
+					return min(l.now+int64(time.Millisecond), t.deadline)
+				}
 				l.counters.unsent.Add(1)
 				if t.interval == 0 {
 					return min(l.now+int64(time.Millisecond), t.deadline) // nobody can send
@@ -179,6 +189,10 @@ func (t *trafficJob) send(l *loop, due int64) bool {
 	if c == nil {
 		return false
 	}
+	if t.spec.Shape == Ping {
+		t.ping(l, c, due)
+		return true
+	}
 	t.number++
 	s := stamp{t.run, l.id(c), t.number}
 	l.body = appendBody(l.body[:0], s, due, t.spec.Size)
@@ -212,7 +226,7 @@ const maxFlying = 250
 func (t *trafficJob) next(l *loop) *conn {
 	for range l.slots.used {
 		t.cursor = (t.cursor + 1) % l.slots.used
-		if c := l.slots.at(t.cursor); maySend(c) {
+		if c := l.slots.at(t.cursor); maySend(c) && (c.flying == 0 || t.spec.Shape != Ping) {
 			return c
 		}
 	}
@@ -324,7 +338,9 @@ func (t *trafficJob) answered(l *loop, c *conn, s stamp, status backplane.Status
 // lose forgets a flight that gets no answer any more.
 func (t *trafficJob) lose(l *loop, key uint64) {
 	s := stamp{t.run, uint32(key >> 32), uint32(key)}
-	t.book.enter(l.g, s, t.flights[key].target, false)
+	if t.spec.Shape != Ping {
+		t.book.enter(l.g, s, t.flights[key].target, false)
+	}
 	delete(t.flights, key)
 }
 

@@ -48,12 +48,17 @@ func (r *Recorder) Len() int {
 }
 
 // Table writes the table, in Markdown: the median of each metric, the least and the
-// largest value where there are several, and the goal.
+// largest value where there are several, and the goal. Those of Grids follow it.
 func (r *Recorder) Table(w io.Writer) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	cells := [][]string{{"benchmark", "metric", "median", "spread", "runs", "goal", ""}}
+	grids := map[string][]*Row{}
 	for _, row := range r.mu.rows {
+		if grid := gridOf(row); grid != "" {
+			grids[grid] = append(grids[grid], row)
+			continue
+		}
 		sorted := slices.Sorted(slices.Values(row.Values))
 		median := Median(sorted)
 		spread := ""
@@ -69,7 +74,23 @@ func (r *Recorder) Table(w io.Writer) error {
 		}
 		cells = append(cells, []string{row.Benchmark, row.Metric, Number(median), spread, strconv.Itoa(len(sorted)), goal, verdict})
 	}
-	return writeTable(w, cells)
+	if len(cells) > 1 {
+		if err := writeTable(w, cells); err != nil {
+			return err
+		}
+	}
+	for _, grid := range Grids {
+		if len(grids[grid]) == 0 {
+			continue
+		}
+		if _, err := fmt.Fprintf(w, "\n%s:\n\n", grid); err != nil {
+			return err
+		}
+		if err := writeGrid(w, grids[grid]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // JSON writes all values, an array of Rows.

@@ -32,6 +32,34 @@ func TestTable(t *testing.T) {
 	}
 }
 
+func TestGrid(t *testing.T) {
+	var r Recorder
+	for _, v := range []float64{900, 800} {
+		r.Add("BenchmarkBatching/linger=0s/compression=none", "p50-us", v)
+	}
+	r.Add("BenchmarkUnicast", "msgs/s", 41234.5)
+	r.Add("BenchmarkBatching/linger=0s/compression=lz4", "p50-us", 1100)
+	r.Add("BenchmarkBatching/linger=0s/compression=lz4", "cpu-us/msg", 30)
+	var b strings.Builder
+	if err := r.Table(&b); err != nil {
+		t.Fatal(err)
+	}
+	const want = `| benchmark | metric | median | spread | runs | goal |  |
+| --------- | ------ | ------ | ------ | ---- | ---- |  |
+| Unicast   | msgs/s | 41,234 |        | 1    |      |  |
+
+Batching:
+
+| linger | compression | p50-us           | cpu-us/msg |
+| ------ | ----------- | ---------------- | ---------- |
+| 0s     | none        | 850 (800 to 900) |            |
+| 0s     | lz4         | 1,100            | 30         |
+`
+	if b.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
+	}
+}
+
 func TestJSON(t *testing.T) {
 	var r Recorder
 	var b strings.Builder

@@ -22,7 +22,7 @@ func KafkaConfig(c *config.Config, log *slog.Logger) (kafka.Config, error) {
 	k.Producer.MaxBytes = int64(c.Limits.ProducerBytes)
 	k.Logger = log
 	var err error
-	if k.TLS, err = c.Kafka.TLS.Config(); err != nil {
+	if k.TLS, err = c.Kafka.TLS.Config("kafka.tls"); err != nil {
 		return k, err
 	}
 	password, err := c.Kafka.SASL.Password()

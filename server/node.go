@@ -14,12 +14,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/godwit-im/godwit/backplane"
+	"github.com/godwit-im/godwit/backplane/history"
 	"github.com/godwit-im/godwit/backplane/kafka"
 	"github.com/godwit-im/godwit/registry"
 	"github.com/godwit-im/godwit/server/admin"
 	"github.com/godwit-im/godwit/server/auth"
 	"github.com/godwit-im/godwit/server/config"
 	"github.com/godwit-im/godwit/server/delivery"
+	"github.com/godwit-im/godwit/server/historian"
 	"github.com/godwit-im/godwit/server/reactor"
 	"github.com/godwit-im/godwit/server/session"
 	"github.com/godwit-im/godwit/server/tail"
@@ -48,6 +50,8 @@ type Node struct {
 	producer    *kafka.Producer
 	consumer    *kafka.Consumer
 	reader      *kafka.Reader
+	store       history.Store        // nil without history
+	historian   *historian.Historian // nil where another process writes the store
 	timelines   *timeline.Service
 	reads       *readPool
 	verifiers   *verifyPool
@@ -101,9 +105,6 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 
 	tails := tail.NewTails(c.Kafka.Generation, c.Kafka.Partitions, workers, int64(c.Limits.TailBytes))
 	memory := delivery.NewMemory(int64(c.Limits.NodeFrameBytes))
-	if err := n.startReads(c, kc, tails, memory); err != nil {
-		return nil, err
-	}
 	deps := &session.Deps{
 		Registry:    registry.New(),
 		Producer:    n.producer,
@@ -111,7 +112,6 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 		Memory:      memory,
 		Verifier:    verifier,
 		VerifyLater: n.verifiers.later,
-		Read:        n.reads.later,
 		Ready:       func() bool { return n.state.Load() == serving && n.caughtUp() == nil },
 	}
 	re := reactor.New(reactor.Config{
@@ -131,11 +131,24 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 		return nil, err
 	}
 	// Loops first: with a descriptor table each, they would keep a copy of whatever is
-	// open already. The clients of the log connect when they are used.
+	// open already, such as the files of a store. The clients of the log connect when
+	// they are used.
 	if err := re.Start(); err != nil {
 		return nil, err
 	}
 	n.reactor = re
+	if n.store, err = historian.Open(ctx, c, o.Log); err != nil {
+		return nil, err
+	}
+	if err := n.startReads(c, kc, tails, memory); err != nil {
+		return nil, err
+	}
+	deps.Read = n.reads.later // nobody is let in before the node serves
+	if c.History.Store == config.HistoryPebble {
+		if err := n.startHistorian(ctx, c, kc, workers); err != nil {
+			return nil, err
+		}
+	}
 	if err := n.startAdmin(c, &o, deps, re); err != nil {
 		return nil, err
 	}
@@ -152,7 +165,7 @@ func (n *Node) startReads(c *config.Config, kc kafka.Config, tails *tail.Tails, 
 		return err
 	}
 	n.timelines, err = timeline.New(timeline.Config{
-		Generation: c.Kafka.Generation, N: c.Kafka.Partitions, Tails: tails, Reader: n.reader,
+		Generation: c.Kafka.Generation, N: c.Kafka.Partitions, Tails: tails, Reader: n.reader, Store: n.store,
 		ScanBytes: timeline.DefaultScanBytes, Timeout: timeline.DefaultTimeout, Now: time.Now, Log: n.log,
 	})
 	if err != nil {
@@ -161,6 +174,18 @@ func (n *Node) startReads(c *config.Config, kc kafka.Config, tails *tail.Tails, 
 	w := &readings{timelines: n.timelines, memory: memory, generation: c.Kafka.Generation}
 	n.reads = newReadPool(w.answer)
 	return nil
+}
+
+// startHistorian has the node write the store that is its own.
+func (n *Node) startHistorian(ctx context.Context, c *config.Config, kc kafka.Config, workers int) error {
+	keep, err := historian.LogRetention(ctx, kc)
+	if err != nil {
+		return err
+	}
+	n.historian, err = historian.Start(historian.Config{
+		Store: n.store, Kafka: kc, Workers: workers, Retention: c.History.Retention, LogRetention: keep, Log: n.log,
+	})
+	return err
 }
 
 // verifyTopic checks that the topic is what the settings say.
@@ -204,6 +229,11 @@ func (n *Node) startAdmin(c *config.Config, o *Options, deps *session.Deps, re *
 		&collector{reactor: re, registry: deps.Registry, memory: deps.Memory, tails: deps.Tails, dispatchers: n.dispatchers},
 	} {
 		if err := metrics.Register(m); err != nil {
+			return fmt.Errorf("server: metrics: %w", err)
+		}
+	}
+	if n.historian != nil {
+		if err := metrics.Register(n.historian); err != nil {
 			return fmt.Errorf("server: metrics: %w", err)
 		}
 	}
@@ -296,12 +326,25 @@ func (n *Node) end(ctx context.Context) error {
 	if n.reader != nil {
 		n.reader.Close()
 	}
+	err := n.endHistory(ctx)
 	if n.reactor == nil {
-		return nil
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, endTimeout)
 	defer cancel()
-	return n.reactor.Stop(ctx)
+	return errors.Join(err, n.reactor.Stop(ctx))
+}
+
+func (n *Node) endHistory(ctx context.Context) (err error) {
+	if n.historian != nil {
+		ctx, cancel := context.WithTimeout(ctx, endTimeout)
+		defer cancel()
+		err = n.historian.Close(ctx)
+	}
+	if n.store != nil {
+		err = errors.Join(err, n.store.Close())
+	}
+	return err
 }
 
 // abort ends what a failed Start has begun.

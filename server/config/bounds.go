@@ -42,6 +42,11 @@ const (
 	// maxLinger is far above what is of use: it is added to every message's way.
 	maxLinger = time.Second
 
+	// A day is the smallest piece that is forgotten; ten years are longer than any log.
+	minRetention, maxRetention = 24 * time.Hour, 10 * 365 * 24 * time.Hour
+
+	maxReplication = 100
+
 	maxSends   = 1_000_000
 	maxThreads = 1024
 

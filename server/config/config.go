@@ -20,6 +20,7 @@ type Config struct {
 	Partitions     placement.Ranges `yaml:"partitions"`
 	MapVersion     uint64           `yaml:"map_version"`
 	Map            []Peer           `yaml:"map,omitempty"`
+	History        History          `yaml:"history"`
 	Token          Token            `yaml:"token"`
 	Limits         Limits           `yaml:"limits"`
 	Loops          int              `yaml:"loops"`
@@ -61,6 +62,26 @@ type Peer struct {
 	Node       string           `yaml:"node"`
 	URL        string           `yaml:"url"`
 	Partitions placement.Ranges `yaml:"partitions"`
+}
+
+// History says where timelines are kept for longer than the log keeps them, if anywhere.
+type History struct {
+	Store     string        `yaml:"store"`
+	Folder    string        `yaml:"folder"`
+	Retention time.Duration `yaml:"retention"`
+	Cassandra Cassandra     `yaml:"cassandra"`
+}
+
+// Cassandra says where the store of a cluster is and how to speak to it.
+type Cassandra struct {
+	Hosts        []string `yaml:"hosts,flow"`
+	Keyspace     string   `yaml:"keyspace"`
+	Datacenter   string   `yaml:"datacenter"`
+	Consistency  string   `yaml:"consistency"`
+	Replication  int      `yaml:"replication"`
+	User         string   `yaml:"user"`
+	PasswordFile string   `yaml:"password_file"`
+	TLS          TLS      `yaml:"tls"`
 }
 
 // Token says which tokens are accepted.
@@ -105,6 +126,16 @@ const (
 	FDTablesPerLoop = "per-loop"
 )
 
+// The values of History.Store.
+const (
+	// HistoryNone: the log is all there is.
+	HistoryNone = "none"
+	// HistoryPebble: in files of this node, which owns all partitions.
+	HistoryPebble = "pebble"
+	// HistoryCassandra: in a Cassandra that all nodes share.
+	HistoryCassandra = "cassandra"
+)
+
 // Default returns the settings of a node that is told nothing. They are valid
 // but for the token key, which has no default.
 func Default() Config {
@@ -122,7 +153,13 @@ func Default() Config {
 		},
 		MapVersion: 1,
 		FDTables:   FDTablesShared,
-		Token:      Token{Algorithm: auth.HS256},
+		History: History{
+			Store: HistoryNone,
+			// A month: what a device that was left in a drawer may miss.
+			Retention: 30 * 24 * time.Hour,
+			Cassandra: Cassandra{Keyspace: "godwit", Consistency: "LOCAL_QUORUM", Replication: 3},
+		},
+		Token: Token{Algorithm: auth.HS256},
 		Limits: Limits{
 			BodyBytes:       backplane.MaxBody,
 			QueueMessages:   256,

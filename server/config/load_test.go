@@ -73,6 +73,10 @@ func TestEverySettingFromEverySource(t *testing.T) {
 		"kafka.tls.enabled": "true", "kafka.tls.ca_file": "ca.pem", "kafka.tls.cert_file": "cert.pem", "kafka.tls.key_file": "cert.key",
 		"kafka.sasl.mechanism": "SCRAM-SHA-512", "kafka.sasl.user": "godwit", "kafka.sasl.password_file": "password",
 		"partitions": "0-359", "map_version": "12",
+		"history.store": "cassandra", "history.folder": "/var/lib/godwit", "history.retention": "48h0m0s",
+		"history.cassandra.hosts": "c1,c2:9043", "history.cassandra.keyspace": "chat", "history.cassandra.datacenter": "dc1", "history.cassandra.consistency": "QUORUM",
+		"history.cassandra.replication": "2", "history.cassandra.user": "godwit", "history.cassandra.password_file": "password",
+		"history.cassandra.tls.enabled": "true", "history.cassandra.tls.ca_file": "cca.pem", "history.cassandra.tls.cert_file": "ccert.pem", "history.cassandra.tls.key_file": "ccert.key",
 		"token.algorithm": "EdDSA", "token.key_file": "pub.pem", "token.issuer": "login", "token.audience": "chat",
 		"limits.connections": "5000", "limits.body_bytes": "32KiB", "limits.queue_messages": "64", "limits.queue_bytes": "2MiB", "limits.in_flight": "32",
 		"limits.sends_per_second": "5", "limits.sends_burst": "9", "limits.upgrade_timeout": "20s", "limits.heartbeat": "30s", "limits.idle": "2m0s",
@@ -87,6 +91,10 @@ func TestEverySettingFromEverySource(t *testing.T) {
 			SASL: config.SASL{Mechanism: "SCRAM-SHA-512", User: "godwit", PasswordFile: "password"},
 		},
 		Partitions: placement.All(360), MapVersion: 12,
+		History: config.History{Store: "cassandra", Folder: "/var/lib/godwit", Retention: 48 * time.Hour, Cassandra: config.Cassandra{
+			Hosts: []string{"c1", "c2:9043"}, Keyspace: "chat", Datacenter: "dc1", Consistency: "QUORUM", Replication: 2, User: "godwit", PasswordFile: "password",
+			TLS: config.TLS{Enabled: true, CAFile: "cca.pem", CertFile: "ccert.pem", KeyFile: "ccert.key"},
+		}},
 		Token: config.Token{Algorithm: "EdDSA", KeyFile: "pub.pem", Issuer: "login", Audience: "chat"},
 		Limits: config.Limits{
 			Connections: 5000, BodyBytes: 32 << 10, QueueMessages: 64, QueueBytes: 2 << 20, InFlight: 32,
@@ -102,24 +110,12 @@ func TestEverySettingFromEverySource(t *testing.T) {
 	}
 
 	var environ, args []string
-	file := new(strings.Builder)
-	section := ""
 	for _, key := range sortedKeys(values) {
 		environ = append(environ, "GODWIT_"+strings.ToUpper(strings.ReplaceAll(key, ".", "_"))+"="+values[key])
 		args = append(args, "--"+strings.NewReplacer(".", "-", "_", "-").Replace(key)+"="+values[key])
-		// Sorted keys have the members of a section together; kafka's own come before
-		// those of the sections in it.
-		path := strings.Split(key, ".")
-		name := path[len(path)-1]
-		depth := len(path) - 1
-		if outer := strings.Join(path[:depth], "."); outer != section {
-			section = outer
-			if depth > 0 {
-				fmt.Fprintf(file, "%s%s:\n", strings.Repeat("  ", depth-1), path[depth-1])
-			}
-		}
-		fmt.Fprintf(file, "%s%s: %s\n", strings.Repeat("  ", depth), name, values[key])
 	}
+	file := new(strings.Builder)
+	writeSection(file, values, "")
 	for _, source := range []struct {
 		name    string
 		file    string
@@ -139,6 +135,29 @@ func TestEverySettingFromEverySource(t *testing.T) {
 				t.Errorf("loaded\n%+v, want\n%+v", *c, want)
 			}
 		})
+	}
+}
+
+// writeSection writes the settings below a prefix as YAML.
+func writeSection(file *strings.Builder, values map[string]string, prefix string) {
+	indent := strings.Repeat("  ", strings.Count(prefix, "."))
+	written := map[string]bool{}
+	for _, key := range sortedKeys(values) {
+		rest, ok := strings.CutPrefix(key, prefix)
+		if !ok {
+			continue
+		}
+		name, _, nested := strings.Cut(rest, ".")
+		if written[name] {
+			continue
+		}
+		written[name] = true
+		if !nested {
+			fmt.Fprintf(file, "%s%s: %s\n", indent, name, values[key])
+			continue
+		}
+		fmt.Fprintf(file, "%s%s:\n", indent, name)
+		writeSection(file, values, prefix+name+".")
 	}
 }
 

@@ -44,9 +44,14 @@ func readSecret(key, path string) (string, error) {
 	return secret, nil
 }
 
+// Password reads the password of the node's user at Cassandra; empty without a user.
+func (c *Cassandra) Password() (string, error) {
+	return readSecret("history.cassandra.password_file", c.PasswordFile)
+}
+
 // Config reads the files and returns the settings of TLS connections; nil while
-// TLS is not enabled.
-func (t *TLS) Config() (*tls.Config, error) {
+// TLS is not enabled. key is that of these settings, for errors.
+func (t *TLS) Config(key string) (*tls.Config, error) {
 	if !t.Enabled {
 		return nil, nil
 	}
@@ -54,17 +59,17 @@ func (t *TLS) Config() (*tls.Config, error) {
 	if t.CAFile != "" {
 		pem, err := os.ReadFile(t.CAFile)
 		if err != nil {
-			return nil, fmt.Errorf("kafka.tls.ca_file: %w", err)
+			return nil, fmt.Errorf("%s.ca_file: %w", key, err)
 		}
 		c.RootCAs = x509.NewCertPool()
 		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, errors.New("kafka.tls.ca_file: " + t.CAFile + " holds no certificate in PEM")
+			return nil, errors.New(key + ".ca_file: " + t.CAFile + " holds no certificate in PEM")
 		}
 	}
 	if t.CertFile != "" {
 		cert, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
 		if err != nil {
-			return nil, fmt.Errorf("kafka.tls.cert_file, kafka.tls.key_file: %w", err)
+			return nil, fmt.Errorf("%[1]s.cert_file, %[1]s.key_file: %[2]w", key, err)
 		}
 		c.Certificates = []tls.Certificate{cert}
 	}

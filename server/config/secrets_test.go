@@ -81,17 +81,17 @@ func TestTLSConfig(t *testing.T) {
 		}
 	}
 
-	if c, err := (&config.TLS{}).Config(); c != nil || err != nil {
+	if c, err := (&config.TLS{}).Config("kafka.tls"); c != nil || err != nil {
 		t.Errorf("without TLS: %v, %v", c, err)
 	}
-	c, err := (&config.TLS{Enabled: true, CAFile: certFile, CertFile: certFile, KeyFile: keyFile}).Config()
+	c, err := (&config.TLS{Enabled: true, CAFile: certFile, CertFile: certFile, KeyFile: keyFile}).Config("kafka.tls")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(c.Certificates) != 1 || c.RootCAs == nil {
 		t.Errorf("%d certificates, authorities %v", len(c.Certificates), c.RootCAs)
 	}
-	if c, err := (&config.TLS{Enabled: true}).Config(); err != nil || c.RootCAs != nil {
+	if c, err := (&config.TLS{Enabled: true}).Config("kafka.tls"); err != nil || c.RootCAs != nil {
 		t.Errorf("with the system's authorities: %v, %v", c, err)
 	}
 	for name, bad := range map[string]config.TLS{
@@ -100,7 +100,7 @@ func TestTLSConfig(t *testing.T) {
 		"kafka.tls.cert_file, kafka.tls.key_file: ":     {CertFile: textFile, KeyFile: keyFile},
 	} {
 		bad.Enabled = true
-		if _, err := bad.Config(); err == nil || !strings.HasPrefix(err.Error(), name) {
+		if _, err := bad.Config("kafka.tls"); err == nil || !strings.HasPrefix(err.Error(), name) {
 			t.Errorf("error is %v, want one that begins with %q", err, name)
 		}
 	}

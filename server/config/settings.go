@@ -66,6 +66,35 @@ var settings = []setting{
 	{key: "map_version", usage: "version of the map of partitions to nodes; to be raised with every change of it",
 		value: func(c *Config) pflag.Value { return numberValue(&c.MapVersion, 53) }},
 
+	{key: "history.store", usage: "where timelines are kept: none, pebble (a folder of this node, which owns all partitions) or cassandra",
+		value: func(c *Config) pflag.Value { return textValue(&c.History.Store) }},
+	{key: "history.folder", usage: "folder of the pebble store",
+		value: func(c *Config) pflag.Value { return textValue(&c.History.Folder) }},
+	{key: "history.retention", usage: "how long timelines are kept, to the day (0: for ever)",
+		value: func(c *Config) pflag.Value { return durationValue(&c.History.Retention) }},
+	{key: "history.cassandra.hosts", usage: "Cassandra nodes to start from (host or host:port,...)", list: true,
+		value: func(c *Config) pflag.Value { return listValue(&c.History.Cassandra.Hosts) }},
+	{key: "history.cassandra.keyspace", usage: "keyspace of the tables",
+		value: func(c *Config) pflag.Value { return textValue(&c.History.Cassandra.Keyspace) }},
+	{key: "history.cassandra.datacenter", usage: "data centre to connect to (default: the one there is)",
+		value: func(c *Config) pflag.Value { return textValue(&c.History.Cassandra.Datacenter) }},
+	{key: "history.cassandra.consistency", usage: "replicas that answer each read and write: LOCAL_QUORUM or QUORUM",
+		value: func(c *Config) pflag.Value { return textValue(&c.History.Cassandra.Consistency) }},
+	{key: "history.cassandra.replication", usage: "replicas in each data centre, for tables that are created",
+		value: func(c *Config) pflag.Value { return numberValue(&c.History.Cassandra.Replication, 31) }},
+	{key: "history.cassandra.user", usage: "name of this node's user at Cassandra",
+		value: func(c *Config) pflag.Value { return textValue(&c.History.Cassandra.User) }},
+	{key: "history.cassandra.password_file", usage: "file with that user's password",
+		value: func(c *Config) pflag.Value { return textValue(&c.History.Cassandra.PasswordFile) }},
+	{key: "history.cassandra.tls.enabled", usage: "speak TLS to Cassandra",
+		value: func(c *Config) pflag.Value { return boolValue(&c.History.Cassandra.TLS.Enabled) }},
+	{key: "history.cassandra.tls.ca_file", usage: "certificates of the authorities that Cassandra's are signed by (default: the system's)",
+		value: func(c *Config) pflag.Value { return textValue(&c.History.Cassandra.TLS.CAFile) }},
+	{key: "history.cassandra.tls.cert_file", usage: "certificate of this node, for a Cassandra that asks for one",
+		value: func(c *Config) pflag.Value { return textValue(&c.History.Cassandra.TLS.CertFile) }},
+	{key: "history.cassandra.tls.key_file", usage: "private key of this node's certificate",
+		value: func(c *Config) pflag.Value { return textValue(&c.History.Cassandra.TLS.KeyFile) }},
+
 	{key: "token.algorithm", usage: "algorithm of the tokens' signatures: HS256, RS256, ES256 or EdDSA",
 		value: func(c *Config) pflag.Value { return textValue(&c.Token.Algorithm) }},
 	{key: "token.key_file", usage: "file with the key: the secret's raw bytes for HS256, else a public key in PEM",
@@ -139,7 +168,8 @@ var (
 	byKey, byEnv, byFlag = indexSettings()
 
 	// sections are the keys that hold other keys.
-	sections = map[string]bool{"kafka": true, "kafka.tls": true, "kafka.sasl": true, "token": true, "limits": true, "log": true}
+	sections = map[string]bool{"kafka": true, "kafka.tls": true, "kafka.sasl": true,
+		"history": true, "history.cassandra": true, "history.cassandra.tls": true, "token": true, "limits": true, "log": true}
 )
 
 func indexSettings() (key, env, flag map[string]*setting) {

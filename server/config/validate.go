@@ -20,6 +20,7 @@ func (c *Config) Validate() error {
 	c.checkAdmin(&wrong)
 	c.Kafka.check(&wrong)
 	c.checkMap(&wrong)
+	c.checkHistory(&wrong)
 	c.Token.check(&wrong)
 	c.Limits.check(&wrong)
 	between(&wrong, "loops", c.Loops, 0, maxThreads)
@@ -37,6 +38,9 @@ var (
 	// and "." for the same in the names of its metrics, so only one of them is let in.
 	namespaces = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9.-]{0,99}$`)
 )
+
+// keyspaces are names that Cassandra takes without quotes.
+var keyspaces = regexp.MustCompile(`^[a-z][a-z0-9_]{0,47}$`)
 
 func checkNodeName(wrong *findings, key, name string) {
 	if !nodeNames.MatchString(name) {
@@ -85,20 +89,20 @@ func (k *Kafka) check(wrong *findings) {
 	between(wrong, "kafka.partitions", k.Partitions, 1, backplane.MaxPartitions)
 	between(wrong, "kafka.linger", k.Linger, 0, maxLinger)
 	oneOf(wrong, "kafka.compression", k.Compression, "none", "snappy", "lz4", "zstd")
-	k.TLS.check(wrong)
+	k.TLS.check(wrong, "kafka.tls")
 	k.SASL.check(wrong)
 }
 
-func (t *TLS) check(wrong *findings) {
+func (t *TLS) check(wrong *findings, key string) {
 	for _, f := range []struct{ key, file string }{
-		{"kafka.tls.ca_file", t.CAFile}, {"kafka.tls.cert_file", t.CertFile}, {"kafka.tls.key_file", t.KeyFile},
+		{key + ".ca_file", t.CAFile}, {key + ".cert_file", t.CertFile}, {key + ".key_file", t.KeyFile},
 	} {
 		if f.file != "" && !t.Enabled {
-			wrong.add(f.key, f.file, "must be left out while kafka.tls.enabled is false")
+			wrong.add(f.key, f.file, "must be left out while %s.enabled is false", key)
 		}
 	}
 	if (t.CertFile == "") != (t.KeyFile == "") {
-		wrong.add("kafka.tls.cert_file", t.CertFile, "must be set together with kafka.tls.key_file, which is %q", t.KeyFile)
+		wrong.add(key+".cert_file", t.CertFile, "must be set together with %s.key_file, which is %q", key, t.KeyFile)
 	}
 }
 

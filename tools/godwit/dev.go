@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -85,6 +86,7 @@ func runDev(stdout, stderr io.Writer, c *config.Config, data string) (err error)
 	c.Kafka.Brokers = []string{broker.Addr()}
 	c.Kafka.Namespace, c.Kafka.Generation, c.Kafka.Partitions = ec.Namespace, ec.Generation, ec.Partitions
 	c.Token.KeyFile = key.File()
+	c.History.Store, c.History.Folder = config.HistoryPebble, filepath.Join(data, "history")
 	c, err = config.Load(*c, nil, nil) // completes and checks it
 	if err != nil {
 		return err

@@ -40,13 +40,14 @@ var ranks = map[string]int{
 	"backplane/history/pebble":        3,
 
 	// A node, from the inside out.
-	"server/tail":     3,
-	"server/timeline": 4,
-	"server/delivery": 4,
-	"server/session":  5,
-	"server/reactor":  6,
-	"server/admin":    6,
-	"server":          7,
+	"server/tail":      3,
+	"server/historian": 4,
+	"server/timeline":  4,
+	"server/delivery":  4,
+	"server/session":   5,
+	"server/reactor":   6,
+	"server/admin":     6,
+	"server":           7,
 
 	// The other end of the wire.
 	"tools/client": 7,

@@ -15,14 +15,21 @@ import (
 const checkEvery = 256
 
 // Read implements history.Store.
-func (s *Store) Read(ctx context.Context, q *history.Query) (page history.Page, err error) {
-	if len(q.User) > maxID || len(q.Peer) > maxID {
-		return page, nil
+func (s *Store) Read(ctx context.Context, q *history.Query) (history.Page, error) {
+	if err := ctx.Err(); err != nil {
+		return history.Page{}, err
 	}
 	if err := s.begin(); err != nil {
-		return page, err
+		return history.Page{}, err
 	}
 	defer s.done()
+	if len(q.User) > maxID || len(q.Peer) > maxID || q.Before <= q.After+1 {
+		return history.Page{}, nil
+	}
+	return s.read(ctx, q)
+}
+
+func (s *Store) read(ctx context.Context, q *history.Query) (page history.Page, err error) {
 	defer s.guard(&err)
 	r := reader{ctx: ctx, q: q}
 	if r.it, err = s.db.NewIter(nil); err != nil {

@@ -101,8 +101,8 @@ func (s *Store) done() { s.calls.Done() }
 // guard makes an error of a panic in the call that defers it, and of what Pebble says.
 func (s *Store) guard(err *error) {
 	if r := recover(); r != nil {
-		*err = fmt.Errorf("%w: panic: %v", errEngine, r)
-		s.health.fail(*err)
+		s.health.fail(fmt.Errorf("%w: panic: %v", errEngine, r))
+		*err = s.health.readable() // the first reason
 		return
 	}
 	*err = s.explain(*err)

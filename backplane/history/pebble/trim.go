@@ -70,6 +70,9 @@ func (s *Store) trim(at place, p *partition, cut day) (c *change, err error) {
 		c.batch.Close()
 		return nil, err
 	}
+	// Nobody may miss entries before the floor tells of it, and reads see the deletion
+	// before we do. A floor that is too high for a moment does no harm.
+	p.applied.Store(&c.applied)
 	return c, nil
 }
 

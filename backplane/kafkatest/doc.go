@@ -11,6 +11,9 @@
 // A package whose tests use this one calls Main in its TestMain: it stops the
 // broker at the end and looks for goroutines that are left.
 //
+// Private and Cluster start nodes for one test, which may kill, stop and pause them:
+// one by itself, or several that replicate to one another.
+//
 // Every topic is under a namespace of its own, so tests do not meet. The functions
 // are called by tests' goroutines; the methods of Process by one at a time.
 package kafkatest

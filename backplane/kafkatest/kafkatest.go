@@ -77,10 +77,15 @@ func Embedded(t testing.TB, partitions int32) kafka.Config {
 // replicate to.
 func Create(t testing.TB, cfg kafka.Config) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), createTimeout)
-	defer cancel()
 	o := kafka.DefaultTopicOptions()
 	o.Replicas, o.MinInsync = 1, 1
+	create(t, cfg, o)
+}
+
+func create(t testing.TB, cfg kafka.Config, o kafka.TopicOptions) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), createTimeout)
+	defer cancel()
 	if err := kafka.Create(ctx, cfg, o); err != nil {
 		t.Fatal(err)
 	}

@@ -10,8 +10,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
-	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -28,12 +26,11 @@ const (
 // Process is a node of Apache Kafka that belongs to a test. It keeps its address and
 // its data when it is stopped or killed and started again.
 type Process struct {
-	t       testing.TB // the test that it belongs to; nil for the shared one
-	addr    string
-	data    string
-	script  string
-	port    int
-	control int
+	t      testing.TB // the test that it belongs to; nil for the shared one
+	addr   string
+	data   string
+	script string
+	env    []string // settings of the script
 
 	cmd  *exec.Cmd
 	done chan struct{} // closed when the process has ended
@@ -46,7 +43,7 @@ func Private(t testing.TB) *Process {
 	if err := available(); err != nil {
 		unavailable(t, err)
 	}
-	p, err := newProcess(t.TempDir())
+	p, err := alone(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,21 +119,32 @@ func (p *Process) stopped() bool {
 // Resume lets a node go on that was paused.
 func (p *Process) Resume() { p.cmd.Process.Signal(syscall.SIGCONT) }
 
-func newProcess(data string) (*Process, error) {
-	root, err := repository()
-	if err != nil {
-		return nil, err
-	}
+// alone returns a node that is a cluster by itself, not started yet.
+func alone(data string) (*Process, error) {
 	ports, err := freePorts(2)
 	if err != nil {
 		return nil, err
 	}
+	return newProcess(data, ports[0], ports[1])
+}
+
+// newProcess returns a node with settings of the script beside its ports, not started
+// yet.
+func newProcess(data string, port, controller int, settings ...string) (*Process, error) {
+	root, err := repository()
+	if err != nil {
+		return nil, err
+	}
 	return &Process{
-		addr:    net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[0])),
-		data:    data,
-		script:  filepath.Join(root, "tools", "kafka", "kafka.sh"),
-		port:    ports[0],
-		control: ports[1],
+		addr:   net.JoinHostPort("127.0.0.1", strconv.Itoa(port)),
+		data:   data,
+		script: filepath.Join(root, "tools", "kafka", "kafka.sh"),
+		env: append([]string{
+			"KAFKA_PORT=" + strconv.Itoa(port),
+			"KAFKA_CONTROLLER_PORT=" + strconv.Itoa(controller),
+			"KAFKA_DATA=" + data,
+			"KAFKA_HEAP=384m",
+		}, settings...),
 	}, nil
 }
 
@@ -148,12 +156,7 @@ func (p *Process) start() error {
 	}
 	defer log.Close()
 	cmd := exec.Command(p.script, "run")
-	cmd.Env = append(os.Environ(),
-		"KAFKA_PORT="+strconv.Itoa(p.port),
-		"KAFKA_CONTROLLER_PORT="+strconv.Itoa(p.control),
-		"KAFKA_DATA="+p.data,
-		"KAFKA_HEAP=384m",
-	)
+	cmd.Env = append(os.Environ(), p.env...)
 	cmd.Stdout, cmd.Stderr = log, log
 	// The node must not outlive a test process that is killed.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -216,96 +219,6 @@ func (p *Process) end(signal syscall.Signal) error {
 		return nil
 	case <-time.After(stopTimeout):
 		return fmt.Errorf("kafkatest: Kafka does not end %v after %v", stopTimeout, signal)
-	}
-}
-
-// sharedProcess is the node that all tests of a process use that do not need one
-// of their own.
-type sharedProcess struct {
-	once    sync.Once
-	process *Process
-	err     error
-}
-
-var shared sharedProcess
-
-// brokers returns the addresses of Apache Kafka, which it starts if needed.
-func (s *sharedProcess) brokers(t testing.TB) []string {
-	t.Helper()
-	if list := os.Getenv(brokersVariable); list != "" {
-		return strings.Split(list, ",")
-	}
-	if err := available(); err != nil {
-		unavailable(t, err)
-	}
-	s.once.Do(func() {
-		data, err := os.MkdirTemp("", "godwit-kafka-")
-		if err != nil {
-			s.err = err
-			return
-		}
-		if s.process, s.err = newProcess(data); s.err == nil {
-			s.err = s.process.start()
-		}
-	})
-	if s.err != nil {
-		t.Fatal(s.err)
-	}
-	return []string{s.process.addr}
-}
-
-func (s *sharedProcess) stop() {
-	if s.process != nil {
-		s.process.Kill()
-		os.RemoveAll(s.process.data)
-	}
-}
-
-// available returns why this process may not start Apache Kafka, nil if it may.
-func available() error {
-	if os.Getenv(requireVariable) == "1" {
-		return nil // the script fetches what is missing, or says why it cannot
-	}
-	if testing.Short() {
-		return errors.New("not with -short")
-	}
-	if _, err := exec.LookPath("java"); err != nil {
-		return errors.New("there is no java to run it")
-	}
-	cache := os.Getenv("GODWIT_CACHE")
-	if cache == "" {
-		root, err := repository()
-		if err != nil {
-			return err
-		}
-		cache = filepath.Join(root, ".cache")
-	}
-	if _, err := os.Stat(filepath.Join(cache, "kafka-libs", "complete")); err != nil {
-		return errors.New("its jars were not fetched (tools/kafka/kafka.sh fetch)")
-	}
-	return nil
-}
-
-func unavailable(t testing.TB, why error) {
-	t.Helper()
-	t.Skipf("no Apache Kafka: %v; %s names one, and %s=1 makes this a failure", why, brokersVariable, requireVariable)
-}
-
-// repository returns the folder of the repository, which the tests run in.
-func repository() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "tools", "kafka", "kafka.sh")); err == nil {
-			return dir, nil
-		}
-		parent := filepath.Dir(dir)
-		if parent == dir {
-			return "", errors.New("kafkatest: tools/kafka/kafka.sh is not in a folder above this test")
-		}
-		dir = parent
 	}
 }
 

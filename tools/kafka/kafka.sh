@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs one node of Apache Kafka (KRaft, broker and controller in one process)
-# for development and tests, without Docker. Not for production: everything
-# has one replica.
+# Runs a node of Apache Kafka (KRaft, broker and controller in one process) for
+# development and tests, without Docker. Not for production: a node by itself has
+# one replica of everything, and the timeouts are short.
 #
 #   kafka.sh fetch    copy the jars into the cache folder, once
 #   kafka.sh start    start a node in the background; returns when it serves
@@ -15,6 +15,10 @@
 #   KAFKA_CONTROLLER_PORT  the controller's port (KAFKA_PORT + 1)
 #   KAFKA_DATA             this node's folder (<cache>/kafka/<port>)
 #   KAFKA_HEAP             the JVM's heap (512m)
+#   KAFKA_VOTERS           the nodes of a cluster, each as ID@HOST:PORT of its controller,
+#                          separated by commas; without it a node is by itself
+#   KAFKA_NODE_ID          which of them this node is (1)
+#   KAFKA_CLUSTER_ID       the id that they have in common (a random one)
 #   GODWIT_CACHE           the cache folder (.cache in the repository)
 #
 # Every command may be repeated. Several nodes that know nothing of each other
@@ -28,6 +32,8 @@ port=${KAFKA_PORT:-9092}
 controller=${KAFKA_CONTROLLER_PORT:-$((port + 1))}
 data=${KAFKA_DATA:-$cache/kafka/$port}
 heap=${KAFKA_HEAP:-512m}
+voters=${KAFKA_VOTERS:-}
+node=${KAFKA_NODE_ID:-1}
 pidfile=$data/pid
 log=$data/server.log
 
@@ -80,34 +86,47 @@ prepare() {
   fetch
   need java openjdk-17-jre-headless
   mkdir -p "$data"
+  local quorum=controller.quorum.bootstrap.servers=127.0.0.1:$controller
+  local format=(--standalone) replicas=1 insync=1
+  if [[ -n $voters ]]; then
+    local commas=${voters//[^,]/}
+    quorum=controller.quorum.voters=$voters
+    format=()
+    replicas=$((${#commas} < 2 ? ${#commas} + 1 : 3))
+    insync=$((replicas < 3 ? 1 : 2))
+  fi
   # The controller lets a broker that was killed register again only when its old
   # session has run out: 3 seconds here, for tests that kill it, not the usual 9.
+  # What it led goes to others after the same time.
   cat >"$data/server.properties" <<PROPERTIES
 process.roles=broker,controller
-node.id=1
-controller.quorum.bootstrap.servers=127.0.0.1:$controller
+node.id=$node
+$quorum
 listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller
 advertised.listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
 log.dirs=$data/log
-offsets.topic.replication.factor=1
+default.replication.factor=$replicas
+min.insync.replicas=$insync
+offsets.topic.replication.factor=$replicas
 offsets.topic.num.partitions=1
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
+transaction.state.log.replication.factor=$replicas
+transaction.state.log.min.isr=$insync
 transaction.state.log.num.partitions=1
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.replication.factor=$replicas
+share.coordinator.state.topic.min.isr=$insync
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 auto.create.topics.enable=false
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
+replica.lag.time.max.ms=3000
 PROPERTIES
   if [[ ! -e $data/log/meta.properties ]]; then
-    local id
-    id=$(java -cp "$libs/*" kafka.tools.StorageTool random-uuid 2>/dev/null)
-    java -cp "$libs/*" kafka.tools.StorageTool format -t "$id" -c "$data/server.properties" --standalone >"$data/format.log" 2>&1 || {
+    local id=${KAFKA_CLUSTER_ID:-}
+    [[ -n $id ]] || id=$(java -cp "$libs/*" kafka.tools.StorageTool random-uuid 2>/dev/null)
+    java -cp "$libs/*" kafka.tools.StorageTool format -t "$id" -c "$data/server.properties" "${format[@]}" >"$data/format.log" 2>&1 || {
       cat "$data/format.log" >&2
       die "could not format $data/log"
     }

@@ -74,6 +74,9 @@ func (c *Config) clientOptions(wrap func(net.Conn) net.Conn) []kgo.Opt {
 		// A leader that moved is found by metadata; the client asks for it at most
 		// this often. The default of 5 s would be most of a failover.
 		kgo.MetadataMinAge(minMetadataAge),
+		// A broker that hangs keeps its connections: only the lack of an answer shows it,
+		// beyond the time that the request itself gave it. The default is 10 s.
+		kgo.RequestTimeoutOverhead(attemptTimeout),
 		// The brokers need not hear of our latencies.
 		kgo.DisableClientMetrics(),
 	}

@@ -39,8 +39,8 @@ func (l *ledger) outcomes() int {
 }
 
 // produceUntil sends messages until stop is closed and returns how many were
-// accepted.
-func (l *ledger) produceUntil(p *kafka.Producer, n int32, stop <-chan struct{}) uint64 {
+// accepted. It rests for pause after each.
+func (l *ledger) produceUntil(p *kafka.Producer, n int32, pause time.Duration, stop <-chan struct{}) uint64 {
 	users := make([][]byte, n)
 	for i := range users {
 		users[i] = userIn(backplane.Partition(i), n, 0)
@@ -54,6 +54,7 @@ func (l *ledger) produceUntil(p *kafka.Producer, n int32, stop <-chan struct{}) 
 		s := newSend(number, users[number%uint64(n)], users[(number+1)%uint64(n)])
 		if p.Produce(s, attempt{l, number}) == nil {
 			number++
+			time.Sleep(pause)
 		} else {
 			time.Sleep(time.Millisecond) // overloaded while the broker is away
 		}
@@ -112,7 +113,7 @@ func TestBrokerIsKilled(t *testing.T) {
 	l := &ledger{stored: make(map[uint64]bool), other: make(map[uint64]backplane.Outcome)}
 	stop := make(chan struct{})
 	accepted := make(chan uint64)
-	go func() { accepted <- l.produceUntil(p, n, stop) }()
+	go func() { accepted <- l.produceUntil(p, n, 0, stop) }()
 	storedSoFar := func() int {
 		l.mu.Lock()
 		defer l.mu.Unlock()

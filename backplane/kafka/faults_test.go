@@ -319,7 +319,7 @@ func TestLeadersMove(t *testing.T) {
 	l := &ledger{stored: make(map[uint64]bool), other: make(map[uint64]backplane.Outcome)}
 	stop := make(chan struct{})
 	accepted := make(chan uint64)
-	go func() { accepted <- l.produceUntil(p, n, stop) }()
+	go func() { accepted <- l.produceUntil(p, n, 0, stop) }()
 	for i := range 30 {
 		before := l.outcomes()
 		if err := cluster.MoveTopicPartition(cfg.Topic(), int32(i%n), int32((i+i/n)%3)); err != nil {

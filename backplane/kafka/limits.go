@@ -57,6 +57,11 @@ const (
 	// a broker could not tell yet.
 	offsetPause = 100 * time.Millisecond
 
+	// attemptTimeout bounds one attempt of that, and any request but those of a Producer.
+	// A broker that hangs keeps its connections and does not answer; another one may lead
+	// its partitions by then.
+	attemptTimeout = 4 * time.Second
+
 	// viewAge is for how long a Reader believes that the topic is the same when it asks
 	// for offsets by the topic's name. Kafka tells the id only together with all
 	// partitions: 60 KB for 1,024 of them.

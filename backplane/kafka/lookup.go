@@ -52,12 +52,13 @@ func newLookup(client *kgo.Client, cfg *Config) *lookup {
 }
 
 // try calls f, and again for at most the timeout while what is wrong may pass: a
-// leader that is being elected, a broker that starts, a topic that was just made.
+// leader that is being elected, a broker that starts or hangs, a topic that was just
+// made.
 func (l *lookup) try(ctx context.Context, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
 	for {
-		err := f(ctx)
+		err := once(ctx, f)
 		switch {
 		case err == nil || !passes(err):
 			return err
@@ -70,6 +71,13 @@ func (l *lookup) try(ctx context.Context, f func(context.Context) error) error {
 			return err
 		}
 	}
+}
+
+// once calls f with a part of the time that there is.
+func once(ctx context.Context, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
+	return f(ctx)
 }
 
 // passes reports whether an error may be gone when the same is asked again.

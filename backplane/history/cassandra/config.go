@@ -27,8 +27,9 @@ type Config struct {
 	Hosts []string
 	// Keyspace has the tables of one godwit.
 	Keyspace string
-	// Namespace is that of the godwit that the timelines belong to; see kafka.Config.
-	Namespace string
+	// Namespace and Cluster name the topics whose messages the store keeps, by godwit's
+	// namespace and by the id that Kafka gave its cluster. A store of others is not opened.
+	Namespace, Cluster string
 
 	// Datacenter is where the nodes are that are connected to; it may be empty where
 	// there is but one.

@@ -1,6 +1,10 @@
 package cassandra
 
-import "math"
+import (
+	"math"
+
+	"github.com/godwit-im/godwit/backplane"
+)
 
 // dayMS is a day in milliseconds. Days are those of UTC, counted from 1970.
 const dayMS = 24 * 3600 * 1000
@@ -21,7 +25,7 @@ func dayOf(ms int64) int64 {
 func bucketOf(offset int64) int64 { return offset / bucketSize }
 
 // sliceOf returns the slice of a partition.
-func sliceOf(partition int32) int32 { return partition / sliceSize }
+func sliceOf(p backplane.Partition) int32 { return int32(p) / sliceSize }
 
 // leastWins is a write time that is greater for a smaller offset (and far from what any
 // clock says), so that of two writes of a row the smaller offset stays.

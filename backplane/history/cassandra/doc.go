@@ -12,8 +12,8 @@
 //	bucket        ((user, generation), peer, bucket)          the buckets that exist; no peer is the timeline
 //	erasure       (user, generation)                          what is hidden
 //	applied       ((generation, slice), partition)            how far each partition has come
-//	day           ((generation, partition), day)              where in a partition each day begins
-//	setting       (id, name, since)                           format, namespace, retention, trimmed
+//	day           ((generation, partition), day)              the last entry before each day
+//	setting       (id, name, since)                           format, namespace, cluster, retention
 //
 // A bucket is a range of bucketSize offsets. Offsets and not days make the buckets, so
 // that where a row belongs depends on nothing but its offset: a replay writes each row
@@ -24,19 +24,19 @@
 //
 // No write depends on when it is made. A row of the timeline has its log time as write
 // time; what an erasure deletes is deleted with a write time no less than those of the
-// rows. An applied position and an erasure have their offset as write time, so the
-// highest one stays, and late writes of a process that has lost its partition change
-// nothing. The applied position of a batch is written when all else is acknowledged, and
-// Read returns nothing above it: reads and writes are of quorums, so whoever sees the
-// position sees what it promises.
+// rows. Positions, floors and erasures have themselves as write time, so the highest
+// one stays, and late writes of a process that has lost its partition change nothing.
+// The position of a batch is written when all else is acknowledged, and Read returns
+// nothing above it: reads and writes are of quorums, so whoever sees the position sees
+// what it promises.
 //
 // # What ends
 //
 // Rows live for the retention counted from the end of the day (UTC) that the log had
 // reached with their batch, and then a day more, which is for clocks that differ. The
-// floor of a partition passes a day's records before their rows go: it is computed
-// from the time, not moved by whoever happens to run Trim. A retention that was changed
-// is remembered, for the rows that were written under the old one. Trim moves floors for
+// floor of a partition passes a day's entries before their rows go: it is computed from
+// the time, and does not wait for somebody to call Trim. A retention that was changed is
+// remembered, for the rows that were written under the old one. Trim moves floors for
 // every reader, and leaves it to the retention to give the space back.
 //
 // # What it asks of the cluster

@@ -9,15 +9,21 @@ import (
 	"github.com/godwit-im/godwit/backplane/history"
 )
 
-// position is a row of the table applied.
+// position is a row of the table applied. Each of its columns only grows.
 type position struct {
-	offset int64 // -1 for none
-	time   int64
-	lost   int64 // see history.Batch.Lost
+	offset int64 // of the last record applied; -1 for none
+	time   int64 // the highest log time
+	entry  int64 // the offset of the last entry, gone or not; -1 for none
+	floor  int64 // what the log lost or Trim took; -1 for nothing
 }
 
 // nowhere is the position of a partition of which nothing is applied.
-var nowhere = position{offset: -1}
+var nowhere = position{offset: -1, entry: -1, floor: -1}
+
+// with returns the greater of each.
+func (p position) with(q position) position {
+	return position{max(p.offset, q.offset), max(p.time, q.time), max(p.entry, q.entry), max(p.floor, q.floor)}
+}
 
 // day returns the day that the log had reached there, noDay for none.
 func (p position) day() int64 {
@@ -27,75 +33,41 @@ func (p position) day() int64 {
 	return dayOf(p.time)
 }
 
-// row makes a position of what may be null: a batch that says what was lost writes that
-// before its offset.
-func (p *position) row(offset, time, lost *int64) {
-	*p = nowhere
-	if offset == nil || time == nil {
-		return
+// columns are where the columns of a position are scanned to: offset, time, entry and
+// floor, any of which may be null.
+type columns [4]*int64
+
+func (c *columns) position() position {
+	p := nowhere
+	for i, to := range []*int64{&p.offset, &p.time, &p.entry, &p.floor} {
+		if c[i] != nil {
+			*to = *c[i]
+		}
 	}
-	p.offset, p.time = *offset, *time
-	if lost != nil {
-		p.lost = *lost
-	}
+	return p
 }
 
-// Applied returns how far the store has come in each of the first n partitions.
-func (s *Store) Applied(ctx context.Context, generation uint32, n int32) ([]history.Applied, error) {
-	ctx, cancel := s.begin(ctx)
-	defer cancel()
-	set, err := s.refresh(ctx)
-	if err != nil {
-		return nil, s.fail("applied", err)
-	}
-	positions := make([]position, n)
-	for p := range positions {
-		positions[p] = nowhere
-	}
-	if n > 0 {
-		g := s.group(ctx)
-		for slice := int32(0); slice <= sliceOf(n-1); slice++ {
-			g.run(func(ctx context.Context) error { return s.readSlice(ctx, generation, slice, positions) })
+// setPosition writes what is greater in pos than in the store, and leaves out what is
+// negative. It is one mutation.
+func (s *Store) setPosition(ctx context.Context, at place, pos position) error {
+	b := s.session.Batch(gocql.UnloggedBatch)
+	b.SetKeyspace(s.cfg.Keyspace) // for the choice of the node
+	set := func(stmt string, value int64) {
+		if value < 0 {
+			return
 		}
-		if err := g.wait(); err != nil {
-			return nil, s.fail("applied", err)
-		}
+		b.Entries = append(b.Entries, gocql.BatchEntry{Stmt: stmt, Idempotent: true, Args: []any{
+			greatestWins(value), value, int64(at.generation), sliceOf(at.partition), int32(at.partition),
+		}})
 	}
-	list := make([]history.Applied, n)
-	g := s.group(ctx)
-	for i, pos := range positions {
-		at := place{generation, backplane.Partition(i)}
-		s.know(at, pos)
-		list[i] = history.Applied{Offset: pos.offset, Time: pos.time, Floor: -1}
-		if floor, ok := s.knownFloor(set, at, pos); ok {
-			list[i].Floor = floor
-			continue
-		}
-		g.run(func(ctx context.Context) (err error) {
-			list[i].Floor, err = s.floor(ctx, set, at, pos)
-			return err
-		})
+	set(s.cql.setOffset, pos.offset)
+	set(s.cql.setTime, pos.time)
+	set(s.cql.setEntry, pos.entry)
+	set(s.cql.setFloor, pos.floor)
+	if len(b.Entries) == 0 {
+		return nil
 	}
-	if err := g.wait(); err != nil {
-		return nil, s.fail("applied", err)
-	}
-	return list, nil
-}
-
-// readSlice fills in the positions of a slice of partitions.
-func (s *Store) readSlice(ctx context.Context, generation uint32, slice int32, positions []position) error {
-	rows := s.session.Query(s.cql.selectApplied, int64(generation), slice).IterContext(ctx).Scanner()
-	for rows.Next() {
-		var partition int32
-		var offset, time, lost *int64
-		if err := rows.Scan(&partition, &offset, &time, &lost); err != nil {
-			return err
-		}
-		if int(partition) < len(positions) {
-			positions[partition].row(offset, time, lost)
-		}
-	}
-	return rows.Err()
+	return b.ExecContext(ctx)
 }
 
 // position returns the position of a partition, which may be an older one if that is
@@ -107,67 +79,83 @@ func (s *Store) position(ctx context.Context, at place, beyond int64) (position,
 	if ok && pos.offset >= beyond {
 		return pos, nil
 	}
-	var offset, time, lost *int64
-	err := s.session.Query(s.cql.selectPosition, int64(at.generation), sliceOf(int32(at.partition)), int32(at.partition)).
-		ScanContext(ctx, &offset, &time, &lost)
+	return s.readPosition(ctx, at)
+}
+
+func (s *Store) readPosition(ctx context.Context, at place) (position, error) {
+	var c columns
+	err := s.session.Query(s.cql.selectPosition, int64(at.generation), sliceOf(at.partition), int32(at.partition)).
+		ScanContext(ctx, &c[0], &c[1], &c[2], &c[3])
 	if err != nil && !errors.Is(err, gocql.ErrNotFound) {
 		return position{}, err
 	}
-	pos.row(offset, time, lost)
-	s.know(at, pos)
-	return pos, nil
+	s.know(at, c.position())
+	return c.position(), nil
 }
 
-// know takes note of a position that was read or written.
+// know takes note of a position that was read or written. It may be older than what was
+// known: then it is asked for again, where that matters.
 func (s *Store) know(at place, pos position) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.mu.positions[at] = pos
 }
 
-// knownFloor returns the floor of a partition that has come to pos, if that can be told
-// without asking.
-func (s *Store) knownFloor(set *settings, at place, pos position) (int64, bool) {
-	cutoff := set.cutoff(s.now().UnixMilli())
-	switch {
-	case pos.offset < 0:
-		return -1, true
-	case cutoff == noDay:
-		return pos.lost - 1, true
-	case pos.day() < cutoff:
-		return max(pos.offset, pos.lost-1), true
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.mu.cutoff != cutoff {
-		return 0, false
-	}
-	floor, ok := s.mu.floors[at]
-	return max(floor, pos.lost-1), ok
+// Applied returns how far the store has come in each of the first n partitions.
+func (s *Store) Applied(ctx context.Context, generation uint32, n int32) ([]history.Applied, error) {
+	ctx, cancel := s.begin(ctx)
+	defer cancel()
+	list, err := s.applied(ctx, generation, n)
+	return list, s.fail("applied", err)
 }
 
-// floor is knownFloor, and asks if it must.
-func (s *Store) floor(ctx context.Context, set *settings, at place, pos position) (int64, error) {
-	if floor, ok := s.knownFloor(set, at, pos); ok {
-		return floor, nil
-	}
-	cutoff := set.cutoff(s.now().UnixMilli())
-	var floor int64
-	err := s.session.Query(s.cql.selectDay, int64(at.generation), int32(at.partition), cutoff).ScanContext(ctx, &floor)
-	if errors.Is(err, gocql.ErrNotFound) {
-		// A position is written after its day, so somebody has deleted that. What is there
-		// cannot be told from what is gone: nothing is promised to be there.
-		return pos.offset, nil
-	}
+func (s *Store) applied(ctx context.Context, generation uint32, n int32) ([]history.Applied, error) {
+	set, err := s.refresh(ctx)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.mu.cutoff != cutoff {
-		s.mu.cutoff = cutoff
-		clear(s.mu.floors)
+	positions := make([]position, n)
+	for p := range positions {
+		positions[p] = nowhere
 	}
-	s.mu.floors[at] = floor
-	return max(floor, pos.lost-1), nil
+	g := s.group(ctx)
+	for from := int32(0); from < n; from += sliceSize {
+		g.run(func(ctx context.Context) error {
+			return s.readSlice(ctx, generation, sliceOf(backplane.Partition(from)), positions)
+		})
+	}
+	if err := g.wait(); err != nil {
+		return nil, err
+	}
+	list := make([]history.Applied, n)
+	g = s.group(ctx)
+	for i, pos := range positions {
+		at := place{generation, backplane.Partition(i)}
+		s.know(at, pos)
+		floor, ok := s.knownFloor(set, at, pos)
+		list[i] = history.Applied{Offset: pos.offset, Time: pos.time, Floor: floor}
+		if !ok {
+			g.run(func(ctx context.Context) (err error) {
+				list[i].Floor, err = s.floor(ctx, set, at, pos)
+				return err
+			})
+		}
+	}
+	return list, g.wait()
+}
+
+// readSlice fills in the positions of a slice of partitions.
+func (s *Store) readSlice(ctx context.Context, generation uint32, slice int32, positions []position) error {
+	rows := s.session.Query(s.cql.selectApplied, int64(generation), slice).IterContext(ctx).Scanner()
+	for rows.Next() {
+		var c columns
+		var partition int32
+		if err := rows.Scan(&c[0], &c[1], &c[2], &c[3], &partition); err != nil {
+			return err
+		}
+		if int(partition) < len(positions) {
+			positions[partition] = c.position()
+		}
+	}
+	return rows.Err()
 }

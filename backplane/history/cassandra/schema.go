@@ -31,11 +31,12 @@ var tables = []string{
 		PRIMARY KEY ((user, generation))
 	)`,
 	`CREATE TABLE IF NOT EXISTS %[1]s.applied (
-		generation bigint, slice int, partition int, offset bigint, time bigint, lost bigint,
+		generation bigint, slice int, partition int,
+		offset bigint, time bigint, entry bigint, floor bigint,
 		PRIMARY KEY ((generation, slice), partition)
 	)`,
 	`CREATE TABLE IF NOT EXISTS %[1]s.day (
-		generation bigint, partition int, day bigint, offset bigint,
+		generation bigint, partition int, day bigint, before bigint,
 		PRIMARY KEY ((generation, partition), day)
 	)`,
 	`CREATE TABLE IF NOT EXISTS %[1]s.setting (
@@ -49,7 +50,7 @@ var data = []string{"applied", "day", "erasure", "bucket", "conversation", "time
 
 // Create makes the keyspace and the tables where there are none. What exists stays as it
 // is, so it may be called again; its error is history.ErrForeign where the tables belong
-// to another version or another namespace.
+// to another version, namespace or cluster.
 func Create(ctx context.Context, cfg Config) error {
 	if err := cfg.Validate(); err != nil {
 		return err
@@ -102,7 +103,7 @@ func claim(ctx context.Context, session *gocql.Session, cfg *Config) error {
 	}
 	if set.format == "" {
 		// The format comes last: without it, the tables are still nobody's.
-		for _, row := range [][2]string{{nameNamespace, cfg.Namespace}, {nameFormat, format}} {
+		for _, row := range [][2]string{{nameNamespace, cfg.Namespace}, {nameCluster, cfg.Cluster}, {nameFormat, format}} {
 			if err := session.Query(fmt.Sprintf(insertSetting, cfg.Keyspace), row[0], int64(0), row[1]).ExecContext(ctx); err != nil {
 				return err
 			}
@@ -113,13 +114,14 @@ func claim(ctx context.Context, session *gocql.Session, cfg *Config) error {
 }
 
 // belongsTo returns history.ErrForeign unless these are settings that this version wrote
-// for the namespace of cfg.
+// for the topics of cfg.
 func (set *settings) belongsTo(cfg *Config) error {
 	if set.format != format {
 		return fmt.Errorf("%w: keyspace %s has format %q, and this version knows %q", history.ErrForeign, cfg.Keyspace, set.format, format)
 	}
-	if set.namespace != cfg.Namespace {
-		return fmt.Errorf("%w: keyspace %s is of namespace %q, not %q", history.ErrForeign, cfg.Keyspace, set.namespace, cfg.Namespace)
+	if set.namespace != cfg.Namespace || set.cluster != cfg.Cluster {
+		return fmt.Errorf("%w: keyspace %s is of namespace %q and cluster %q, not %q and %q",
+			history.ErrForeign, cfg.Keyspace, set.namespace, set.cluster, cfg.Namespace, cfg.Cluster)
 	}
 	return nil
 }

@@ -15,11 +15,10 @@ import (
 const (
 	nameFormat    = "format"
 	nameNamespace = "namespace"
+	nameCluster   = "cluster"
 	// nameRetention is how long rows are kept that are written from since (Unix
 	// milliseconds) on, in milliseconds.
 	nameRetention = "retention"
-	// nameTrimmed is the first day that Trim has left.
-	nameTrimmed = "trimmed"
 
 	insertSetting  = "INSERT INTO %s.setting (id, name, since, value) VALUES (0, ?, ?, ?)"
 	deleteSetting  = "DELETE FROM %s.setting WHERE id = 0 AND name = ? AND since < ?"
@@ -30,8 +29,8 @@ const (
 type settings struct {
 	format    string
 	namespace string
+	cluster   string
 	epochs    []epoch // by since
-	trimmed   int64   // noDay for none
 	read      time.Time
 }
 
@@ -42,7 +41,7 @@ type epoch struct {
 }
 
 func readSettings(ctx context.Context, session *gocql.Session, keyspace string) (*settings, error) {
-	set := &settings{trimmed: noDay, read: time.Now()}
+	set := &settings{read: time.Now()}
 	rows := session.Query(fmt.Sprintf(selectSettings, keyspace)).IterContext(ctx).Scanner()
 	for rows.Next() {
 		var name, value string
@@ -55,37 +54,31 @@ func readSettings(ctx context.Context, session *gocql.Session, keyspace string) 
 			set.format = value
 		case nameNamespace:
 			set.namespace = value
-		case nameRetention, nameTrimmed:
-			n, err := strconv.ParseInt(value, 10, 64)
+		case nameCluster:
+			set.cluster = value
+		case nameRetention:
+			keep, err := strconv.ParseInt(value, 10, 64)
 			if err != nil {
 				return nil, fmt.Errorf("setting %s: %w", name, err)
 			}
-			if name == nameTrimmed {
-				set.trimmed = n
-			} else {
-				set.epochs = append(set.epochs, epoch{since, n})
-			}
+			set.epochs = append(set.epochs, epoch{since, keep})
 		}
 	}
 	return set, rows.Err()
 }
 
-// keep is the retention of what is written now, in milliseconds; 0 is for ever.
-func (set *settings) keep() int64 {
-	if len(set.epochs) == 0 {
-		return 0
-	}
-	return set.epochs[len(set.epochs)-1].keep
-}
+// keep is the retention of what is written now, in milliseconds; 0 is for ever. There is
+// one since Open.
+func (set *settings) keep() int64 { return set.epochs[len(set.epochs)-1].keep }
 
-// cutoff returns the first day whose records are all kept at a moment, noDay if every
-// day's are. Floors are made from it, and every process computes the same.
+// cutoff returns the first day whose rows are all kept at a moment, noDay if every day's
+// are. Floors are made from it, and every process computes the same.
 //
 // A day is over when its rows may be gone: those of an epoch when the day's end is
 // further back than the epoch's retention. An epoch has rows of no day after the one in
 // which the next began, give or take retentionMargin.
 func (set *settings) cutoff(now int64) int64 {
-	first := set.trimmed
+	first := int64(noDay)
 	for i, e := range set.epochs {
 		if e.keep == 0 {
 			continue

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -33,7 +32,7 @@ type Store struct {
 		sync.Mutex
 		// positions are what the store is known to have, at least.
 		positions map[place]position
-		// floors are those of the days before cutoff.
+		// floors are those that the retention makes, of the days before cutoff.
 		floors map[place]int64
 		cutoff int64
 	}
@@ -48,7 +47,7 @@ type place struct {
 }
 
 // Open returns the store that Create has made. Its error is ErrMissing if there is none,
-// and history.ErrForeign if it belongs to another version or another namespace. A ctx
+// and history.ErrForeign if it belongs to another version, namespace or cluster. A ctx
 // that ends while it connects leaves a goroutine for as long as that goes on.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err := cfg.Validate(); err != nil {
@@ -97,7 +96,8 @@ func (s *Store) adopt(ctx context.Context) error {
 	if n := len(set.epochs); n > 0 {
 		since = max(since, set.epochs[n-1].since+1)
 	}
-	if err := s.setSetting(ctx, nameRetention, since, keep); err != nil {
+	value := strconv.FormatInt(keep, 10)
+	if err := s.session.Query(fmt.Sprintf(insertSetting, s.cfg.Keyspace), nameRetention, since, value).ExecContext(ctx); err != nil {
 		return failed("open", err)
 	}
 	_, err = s.refresh(ctx)
@@ -110,25 +110,6 @@ func (s *Store) Close() error {
 		s.session.Close()
 	}
 	return nil
-}
-
-// Trim hides what has a log time before the day, in UTC, of a moment in Unix
-// milliseconds. Every process knows of it within seconds; what it hides takes space
-// until its retention is over.
-func (s *Store) Trim(ctx context.Context, before int64) error {
-	ctx, cancel := s.begin(ctx)
-	defer cancel()
-	set, err := s.refresh(ctx)
-	if err != nil {
-		return s.fail("trim", err)
-	}
-	if day := dayOf(before); day > set.trimmed {
-		if err := s.setSetting(ctx, nameTrimmed, 0, day); err != nil {
-			return s.fail("trim", err)
-		}
-		_, err = s.refresh(ctx)
-	}
-	return s.fail("trim", err)
 }
 
 // Reset removes everything. No process may write meanwhile, or read what it has just
@@ -148,18 +129,14 @@ func (s *Store) Reset(ctx context.Context) error {
 			return s.fail("reset", err)
 		}
 	}
+	// The retentions of what is gone are of no interest any more.
 	set, err := s.refresh(ctx)
 	if err != nil {
 		return s.fail("reset", err)
 	}
-	latest := int64(math.MinInt64)
-	if n := len(set.epochs); n > 0 {
-		latest = set.epochs[n-1].since
-	}
-	for name, since := range map[string]int64{nameTrimmed: 1, nameRetention: latest} {
-		if err := s.session.Query(fmt.Sprintf(deleteSetting, s.cfg.Keyspace), name, since).ExecContext(ctx); err != nil {
-			return s.fail("reset", err)
-		}
+	latest := set.epochs[len(set.epochs)-1].since
+	if err := s.session.Query(fmt.Sprintf(deleteSetting, s.cfg.Keyspace), nameRetention, latest).ExecContext(ctx); err != nil {
+		return s.fail("reset", err)
 	}
 	s.forget()
 	_, err = s.refresh(ctx)
@@ -203,16 +180,12 @@ func (s *Store) refresh(ctx context.Context) (*settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	if set.format == "" {
-		return nil, errors.New("the store has no format any more")
+	if set.format == "" || len(set.epochs) == 0 {
+		return nil, errors.New("the store has lost its settings")
 	}
 	if err := set.belongsTo(&s.cfg); err != nil {
 		return nil, err
 	}
 	s.set.Store(set)
 	return set, nil
-}
-
-func (s *Store) setSetting(ctx context.Context, name string, since, value int64) error {
-	return s.session.Query(fmt.Sprintf(insertSetting, s.cfg.Keyspace), name, since, strconv.FormatInt(value, 10)).ExecContext(ctx)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/godwit-im/godwit/backplane/history"
 	"github.com/godwit-im/godwit/backplane/history/cassandra"
 	"github.com/godwit-im/godwit/backplane/history/cassandratest"
+	"github.com/godwit-im/godwit/backplane/history/historytest"
 )
 
 const (
@@ -98,6 +99,14 @@ func expect[T any](t testing.TB, what string, got, want T) {
 	if g, w := fmt.Sprint(got), fmt.Sprint(want); g != w {
 		t.Errorf("%s: %s, want %s", what, g, w)
 	}
+}
+
+func TestStore(t *testing.T) {
+	historytest.Run(t, func(t *testing.T) history.Store {
+		cfg := cassandratest.Config(t)
+		cfg.Retention = 40 * 24 * time.Hour
+		return open(t, cfg)
+	})
 }
 
 func TestBuckets(t *testing.T) {

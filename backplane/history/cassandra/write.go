@@ -25,12 +25,17 @@ func (s *Store) apply(ctx context.Context, b *history.Batch) error {
 	if err != nil {
 		return err
 	}
-	w := &batchWriter{
-		Batch: b, store: s, set: set, group: s.group(ctx),
-		day: dayOf(b.Applied.Time), now: s.now().UnixMilli(),
+	w := &batchWriter{Batch: b, store: s, set: set, group: s.group(ctx), day: dayOf(b.Applied.Time), now: s.now().UnixMilli()}
+	for i := range b.Entries {
+		w.day = max(w.day, dayOf(b.Entries[i].Time))
 	}
-	w.writeDays(pos.day())
-	w.writeLost()
+	if w.day > pos.day() {
+		// Another process may have come further since pos was read, and begun the day.
+		if pos, err = s.readPosition(ctx, at); err != nil {
+			return err
+		}
+		w.writeDays(pos)
+	}
 	w.writeErasures()
 	w.writeEntries()
 	if err := w.group.wait(); err != nil {
@@ -43,16 +48,17 @@ func (s *Store) apply(ctx context.Context, b *history.Batch) error {
 		}
 	}
 	// Everything up to here is acknowledged; now it may be read.
-	err = s.session.Query(s.cql.setApplied, int64(b.Generation), sliceOf(int32(b.Partition)), int32(b.Partition),
-		b.Applied.Offset, b.Applied.Time, greatestWins(b.Applied.Offset)).ExecContext(ctx)
-	if err != nil {
+	next := position{offset: -1, time: -1, entry: -1, floor: b.Lost - 1}
+	if b.Applied.Offset > pos.offset {
+		next.offset, next.time = b.Applied.Offset, b.Applied.Time
+		if n := len(b.Entries); n > 0 {
+			next.entry = b.Entries[n-1].Offset
+		}
+	}
+	if err := s.setPosition(ctx, at, next); err != nil {
 		return err
 	}
-	if b.Applied.Offset > pos.offset {
-		pos.offset, pos.time = b.Applied.Offset, b.Applied.Time
-	}
-	pos.lost = max(pos.lost, b.Lost)
-	s.know(at, pos)
+	s.know(at, pos.with(next))
 	return nil
 }
 
@@ -64,46 +70,35 @@ type batchWriter struct {
 	set   *settings
 	group *group
 	// day is what the log has reached with the batch. No record of it is of a later day, so
-	// its rows, which live from the end of this day, do not go before their floor.
+	// its rows, which live from the end of this day, do not go before a floor tells it.
 	day int64
 	now int64 // Unix milliseconds
 	// fresh are the rows of the table bucket that were not known to be there.
 	fresh []rowKey
 }
 
-// writeDays writes down where in the partition days begin: for each new day that a log
-// time reaches, an offset below which there is nothing of that day or later, and up to
-// which is everything that came before. Without an entry of the new day, that is the
-// batch's last record. A replay may find another such offset in its batches; the least
-// stays.
-func (w *batchWriter) writeDays(reached int64) {
-	begin := func(day, before int64) {
+// writeDays writes down where in the partition days begin: for each day that the log
+// reaches with the batch, the last entry of the days before. A replay whose batches end
+// elsewhere may learn late that a day has begun, and take an entry of that day for one
+// of those before; so the least stays.
+func (w *batchWriter) writeDays(pos position) {
+	reached, last := pos.day(), pos.entry
+	begin := func(day int64) {
 		if day <= reached {
 			return
-		}
-		if reached == noDay {
-			before = -1 // nothing comes before the first day
 		}
 		reached = day
 		if ttl, ok := w.set.ttl(day, 0, w.now); ok {
 			w.group.write(w.store.cql.insertDay, [][]any{{
-				int64(w.Generation), int32(w.Partition), day, before, leastWins(before), ttl,
+				int64(w.Generation), int32(w.Partition), day, last, leastWins(last), ttl,
 			}})
 		}
 	}
 	for i := range w.Entries {
-		begin(dayOf(w.Entries[i].Time), w.Entries[i].Offset-1)
+		begin(dayOf(w.Entries[i].Time))
+		last = w.Entries[i].Offset
 	}
-	begin(w.day, w.Applied.Offset)
-}
-
-// writeLost raises the floor to below what the log has lost.
-func (w *batchWriter) writeLost() {
-	if w.Lost > 0 {
-		w.group.write(w.store.cql.setLost, [][]any{{
-			int64(w.Generation), sliceOf(int32(w.Partition)), int32(w.Partition), w.Lost, greatestWins(w.Lost),
-		}})
-	}
+	begin(w.day)
 }
 
 // writeErasures hides what is to be erased. A marker outlives what it hides.

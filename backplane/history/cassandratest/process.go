@@ -150,6 +150,8 @@ func (p *Process) start() error {
 		"CASSANDRA_STORAGE_PORT="+strconv.Itoa(p.storage),
 		"CASSANDRA_DATA="+p.data,
 		"CASSANDRA_HEAP=512m",
+		// Most of what a node does in a test is to start, half of it to compile.
+		"JAVA_TOOL_OPTIONS=-XX:TieredStopAtLevel=1 "+os.Getenv("JAVA_TOOL_OPTIONS"),
 	)
 	cmd.Stdout, cmd.Stderr = log, log
 	// The node must not outlive a test process that is killed.

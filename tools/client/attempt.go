@@ -29,15 +29,7 @@ var errLost = errors.New("client: the connection was lost")
 // joins an attempt for the same message that is under way, which somebody has given up
 // waiting for. On an error nothing was sent: errLost, ErrIDInUse, or the context's cause.
 func (k *conn) begin(ctx context.Context, id string, f frame) (*attempt, error) {
-	select {
-	case k.slots <- struct{}{}:
-	case <-k.done:
-		return nil, errLost
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-	if err := k.awaitPace(ctx); err != nil {
-		<-k.slots
+	if err := k.reserve(ctx); err != nil {
 		return nil, err
 	}
 	a := &attempt{payload: f.payload, done: make(chan struct{})}
@@ -56,11 +48,33 @@ func (k *conn) begin(ctx context.Context, id string, f frame) (*attempt, error) 
 		<-k.slots
 		return nil, ErrIDInUse
 	}
+	k.submit(f)
+	return a, nil
+}
+
+// reserve takes a slot for a frame, when there is one and the frame's time has come. On
+// an error, errLost or the context's cause, it has taken none.
+func (k *conn) reserve(ctx context.Context) error {
 	select {
-	case k.sends <- f: // there is room, unless the server acks what it has not received
+	case k.slots <- struct{}{}:
+	case <-k.done:
+		return errLost
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	if err := k.awaitPace(ctx); err != nil {
+		<-k.slots
+		return err
+	}
+	return nil
+}
+
+// submit has a frame written for which a slot was reserved.
+func (k *conn) submit(f frame) {
+	select {
+	case k.sends <- f: // there is room, unless the server answers what it has not received
 	case <-k.done:
 	}
-	return a, nil
 }
 
 // awaitPace waits until the server's rate allows another frame.
@@ -86,9 +100,15 @@ func (k *conn) awaitPace(ctx context.Context) error {
 // await waits for the ack of an attempt. After an error, errLost or the context's cause,
 // nobody knows the outcome.
 func (k *conn) await(ctx context.Context, a *attempt) error {
+	return k.awaitDone(ctx, a.done)
+}
+
+// awaitDone waits for an answer of the server, which closes done. It returns errLost or
+// the context's cause if that ends first.
+func (k *conn) awaitDone(ctx context.Context, done <-chan struct{}) error {
 	var err error
 	select {
-	case <-a.done:
+	case <-done:
 		return nil
 	case <-k.done:
 		err = errLost
@@ -96,7 +116,7 @@ func (k *conn) await(ctx context.Context, a *attempt) error {
 		err = context.Cause(ctx)
 	}
 	select {
-	case <-a.done: // it came at the same time
+	case <-done: // it came at the same time
 		return nil
 	default:
 		return err

@@ -28,7 +28,10 @@ type Client struct {
 	mu      sync.Mutex
 	conn    *conn         // that is welcomed; nil when there is none
 	changed chan struct{} // closed, and replaced, when conn is set
-	err     error         // of Send and Refresh once ended is closed
+	err     error         // of Send, History and Refresh once ended is closed
+	// Cursors: up to where everything was received, and handed to the callbacks.
+	receivedTo string
+	handedTo   string
 }
 
 // New returns a Client, which does nothing until Run is called.
@@ -48,6 +51,8 @@ func New(opts Options) (*Client, error) {
 		ended:      make(chan struct{}),
 		refreshing: make(chan struct{}, 1),
 		changed:    make(chan struct{}),
+		receivedTo: opts.Cursor,
+		handedTo:   opts.Cursor,
 	}, nil
 }
 

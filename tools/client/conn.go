@@ -21,7 +21,7 @@ type conn struct {
 	nc       net.Conn
 	encoding codec.Encoding
 	limits   ws.Limits
-	sends    chan frame    // has room for all sends that have a slot
+	sends    chan frame    // has room for all frames that have a slot
 	control  chan frame    // pings, pongs, refreshes
 	leaving  chan struct{} // closed when a close frame is due
 	written  chan struct{} // closed when the writing goroutine has ended
@@ -30,7 +30,7 @@ type conn struct {
 	// Static once welcomed.
 	welcome   codec.Welcome
 	heartbeat time.Duration
-	slots     chan struct{} // holds one for each send that awaits its ack
+	slots     chan struct{} // holds one for each frame that awaits its answer
 	pace      *rate.Limiter
 
 	// Owned by the reading goroutine.
@@ -48,6 +48,7 @@ type conn struct {
 	// Guarded by mu.
 	mu       sync.Mutex
 	attempts map[string]*attempt // by id
+	asks     map[string]*ask     // by id
 	token    string              // the last that was sent
 	closeBy  time.Time           // when the closing handshake has failed; zero before it
 	code     uint16              // of the close frame
@@ -66,7 +67,7 @@ func newConn(nc net.Conn, enc codec.Encoding, token string, early []byte) *conn 
 	k := &conn{
 		nc:       nc,
 		encoding: enc,
-		limits:   ws.Limits{MessageBytes: maxMessage(enc), Fragments: maxFragments, Client: true},
+		limits:   ws.Limits{MessageBytes: codec.MaxServerFrame(enc), Fragments: maxFragments, Client: true},
 		sends:    make(chan frame, maxInFlight),
 		control:  make(chan frame, controlFrames),
 		leaving:  make(chan struct{}),
@@ -75,6 +76,7 @@ func newConn(nc net.Conn, enc codec.Encoding, token string, early []byte) *conn 
 		buf:      make([]byte, readBuffer),
 		unread:   early,
 		attempts: make(map[string]*attempt),
+		asks:     make(map[string]*ask),
 		token:    token,
 	}
 	go k.write()

@@ -82,6 +82,9 @@ func TestNewRefuses(t *testing.T) {
 		{func(o *Options) { o.Token = nil }, "Token is missing"},
 		{func(o *Options) { o.Device = strings.Repeat("d", 65) }, "Device is"},
 		{func(o *Options) { o.Device = "\xff" }, "Device is"},
+		{func(o *Options) { o.Cursor = strings.Repeat("c", codec.MaxCursor+1) }, "Cursor is"},
+		{func(o *Options) { o.Cursor = "\xff" }, "Cursor is"},
+		{func(o *Options) { o.Start = codec.MaxStart + 1 }, "Start is 1001"},
 		{func(o *Options) { o.MinBackoff = -1 }, "MinBackoff is -1ns"},
 		{func(o *Options) { o.MinBackoff, o.MaxBackoff = time.Hour, time.Minute }, "MinBackoff is 1h0m0s and MaxBackoff 1m0s"},
 	} {

@@ -70,7 +70,7 @@ func (c *Client) greet(nc net.Conn, e endpoint, token string) (*conn, error) {
 	var key [16]byte
 	rand.Read(key[:]) // never fails
 	protocol := c.opts.encoding().Subprotocol()
-	_, err := nc.Write(ws.AppendRequest(nil, e.url.Host, e.target(c.opts.Device), key, []string{protocol},
+	_, err := nc.Write(ws.AppendRequest(nil, e.url.Host, e.target(&c.opts, c.received()), key, []string{protocol},
 		[2]string{"Authorization", "Bearer " + token}))
 	if err != nil {
 		return nil, err

@@ -1,6 +1,6 @@
 // Package client speaks the godwit.v1 protocol from the client's side: it keeps a
 // connection to the node that serves its user, sends messages until their outcome
-// is known, and hands over what arrives.
+// is known, hands over what arrives in order and without a hole, and reads the past.
 //
 //	c, err := client.New(client.Options{
 //		URL:       "ws://127.0.0.1:8080",
@@ -25,7 +25,8 @@
 // Send tries again, always with the same id, when the server says so, when the
 // outcome is unknown, and when the connection is lost, for 20 s after its first
 // attempt. The server drops what it has stored already, so trying again makes no
-// second message. It recognises a retry on a new connection by the name of the device; where
+// second message. If the outcome is still unknown then, Send looks for the message in the
+// user's timeline and says in its error whether it is there. The server recognises a retry on a new connection by the name of the device; where
 // the options give none, New makes a random one that lasts as long as the Client does.
 // A program that wants to retry after its own restart must use a name, and ids, of
 // its own.
@@ -34,23 +35,32 @@
 //
 // All callbacks are called one at a time, in the order in which things happened. What
 // arrives waits for them in a bounded queue; when that is full, the socket is not read.
-// The server then drops what does not fit into its own queue and tells so: OnGap says
-// which deliveries are lost. Sequence numbers are checked, and a hole that no gap
-// explains goes to OnError.
+// With Options.Overflow at its default the server then goes on from the timeline, where
+// nothing is lost; else it drops what does not fit into its own queue, and OnGap says which
+// deliveries that were. Sequence numbers are checked, and a hole that no gap explains goes
+// to OnError.
 //
-// This version cannot resume: what is stored while the client is not connected does
-// not arrive on the next connection. Around a reconnect a message may also arrive on
-// both connections; its MessageID tells.
+// OnMessage is told one timeline, whatever connections it takes: each connection goes on
+// where the one before ended, and a message that has come is not told again. What will
+// never come, because the time to keep it is over or the log was made anew, goes to OnGone.
+//
+// That lasts as long as the Client does. A program that goes on where it was after its
+// own restart keeps a cursor and gives it as Options.Cursor: the Cursor of the last message
+// that it has dealt with, kept along with it, or from time to time what Client.Cursor
+// returns. What it has dealt with after the cursor that it kept comes again; the
+// MessageID tells.
+//
+// History reads any part of the timeline, page by page, apart from that.
 //
 // # What it is not for
 //
-// It keeps no messages and no cursors, does not fetch the past, and is no load
-// generator: it spends a few goroutines on each connection.
+// It keeps no messages, stores no cursor, and is no load generator: it spends a few
+// goroutines on each connection.
 //
 // # Goroutines
 //
-// Any goroutine may call Send and Refresh, at any time. Run is called once, and owns
+// Any goroutine may call Send, History, Refresh and Cursor, at any time. Run is called once, and owns
 // all the goroutines of the Client: none is left when it returns. Callbacks run on
-// one of them. A callback should not wait for Send: acks are read by the same
-// connection that stops being read when the queue is full.
+// one of them. A callback should not wait for Send or History: answers are read from the
+// same connection that stops being read when the queue is full.
 package client

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/godwit-im/godwit/codec"
 )
 
 // The paths of a node's public port.
@@ -71,10 +73,20 @@ func (e endpoint) address() string {
 	return net.JoinHostPort(e.url.Hostname(), port)
 }
 
-// target returns the path and the query to ask for.
-func (e endpoint) target(device string) string {
+// target returns the path and the query to ask for, to go on from a cursor if it is not
+// empty.
+func (e endpoint) target(o *Options, cursor string) string {
 	query := e.url.Query()
-	query.Set("device", device)
+	query.Set("device", o.Device)
+	switch {
+	case cursor != "":
+		query.Set(codec.ParamCursor, cursor)
+	case o.Start != 0:
+		query.Set(codec.ParamStart, o.Start.String())
+	}
+	if o.Overflow != codec.OverflowAuto {
+		query.Set(codec.ParamOverflow, o.Overflow.String())
+	}
 	if e.mapVersion > 0 {
 		query.Set("map_version", strconv.FormatUint(e.mapVersion, 10))
 	}

@@ -14,7 +14,7 @@ import (
 // sent: they end up on terminals and in logs.
 
 var (
-	// ErrClosed is what Send and Refresh return once Run has returned; the error that
+	// ErrClosed is what Send, History and Refresh return once Run has returned; the error that
 	// ended Run, if any, is wrapped with it.
 	ErrClosed = errors.New("client: the client is closed")
 
@@ -36,10 +36,15 @@ func (e *RejectedError) Error() string {
 	return fmt.Sprintf("client: send %q rejected: %s", e.ID, describe(e.Code))
 }
 
-// UnknownError says that nobody knows whether a message was stored. Sending it again
-// with the same ID settles that, as long as it is within a minute.
+// UnknownError says that nobody knows whether a message was stored for all whom it
+// concerns. Sending it again with the same ID and content settles that, and makes no
+// second message as long as it is within a minute. After that, look for it with
+// Client.History first.
 type UnknownError struct {
 	ID string
+	// Found says that the message is in the sender's own timeline: it is stored for the
+	// sender at least. False does not say that it is not.
+	Found bool
 	// Code is the last that the server gave, if any.
 	Code backplane.Code
 	// Err is why Send did not go on trying.
@@ -51,7 +56,11 @@ func (e *UnknownError) Error() string {
 	if e.Code != "" {
 		s += ": " + describe(e.Code)
 	}
-	return s + ": " + e.Err.Error()
+	s += ": " + e.Err.Error()
+	if e.Found {
+		s += "; it is in the sender's timeline"
+	}
+	return s
 }
 
 func (e *UnknownError) Unwrap() error { return e.Err }

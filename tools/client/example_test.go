@@ -16,7 +16,7 @@ func Example() {
 		URL:       "ws://127.0.0.1:8080",
 		Token:     client.StaticToken("eyJ..."),
 		OnMessage: func(m client.Message) { fmt.Printf("%s: %s\n", m.From, m.Body) },
-		OnGap:     func(g client.Gap) { fmt.Printf("%d messages are lost\n", g.ToSeq-g.FromSeq+1) },
+		OnGone:    func(client.Gone) { fmt.Println("some messages are gone") },
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -42,4 +42,5 @@ func Example() {
 
 	stop()
 	running.Wait()
+	fmt.Printf("to go on from here next time: %s\n", c.Cursor())
 }

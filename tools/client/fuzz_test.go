@@ -33,6 +33,8 @@ func FuzzReceive(f *testing.F) {
 		m       = backplane.Message{From: []byte("bob"), To: [][]byte{[]byte("alice")}, ID: []byte("m1"), Body: []byte("hi")}
 		deliver = append(codec.AppendDeliverHead(nil, codec.Proto, 1, true), codec.AppendDeliverTail(nil, codec.Proto, backplane.Position{}, 1, &m, backplane.AppendMessage(nil, &m), true)...)
 		gap     = codec.AppendGap(nil, codec.Proto, &codec.Gap{FromSeq: 2, ToSeq: 5, Reason: codec.GapOutboxFull})
+		gone    = codec.AppendGap(nil, codec.Proto, &codec.Gap{FromSeq: 1, ToSeq: 1, Reason: codec.GapRetention, After: []byte("a"), Before: []byte("b")})
+		page    = codec.AppendPageRefusal(nil, codec.Proto, []byte("h1"), codec.CodeNoHistory)
 		beat    = codec.AppendHeartbeat(nil, codec.Proto, &codec.Heartbeat{Seq: 5})
 		ack     = codec.AppendAck(nil, codec.Proto, &codec.Ack{ID: []byte("m1"), Status: backplane.Stored})
 		moved   = codec.AppendMoved(nil, codec.Proto, &codec.Moved{URL: "ws://n", RetryAfter: time.Hour})
@@ -47,10 +49,11 @@ func FuzzReceive(f *testing.F) {
 	}
 	seed(welcome, deliver, gap, beat, ack, moved, fault)
 	seed(moved, welcome, welcome)
+	seed(welcome, gone, deliver, page, beat)
 	seed(welcome, deliver, deliver, ack)
 	f.Add(gobwas.MustCompileFrame(gobwas.NewPingFrame([]byte("x"))))
 	f.Fuzz(func(t *testing.T, p []byte) {
-		c, err := New(Options{URL: "ws://n", Token: StaticToken("t"), OnMessage: func(Message) {}, OnGap: func(Gap) {}, OnError: func(error) {}})
+		c, err := New(Options{URL: "ws://n", Token: StaticToken("t"), OnMessage: func(Message) {}, OnGap: func(Gap) {}, OnGone: func(Gone) {}, OnError: func(error) {}})
 		if err != nil {
 			t.Fatal(err)
 		}

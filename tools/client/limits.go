@@ -18,6 +18,11 @@ const (
 	sendPauseMin = 100 * time.Millisecond
 	sendPauseMax = 2 * time.Second
 
+	// lookTimeout is how long Send looks into the history for a message whose outcome
+	// is not known, and lookPause the pause after a look that may succeed later.
+	lookTimeout = 5 * time.Second
+	lookPause   = 500 * time.Millisecond
+
 	// pongTimeout is how long the server has to send anything after a ping.
 	pongTimeout = 5 * time.Second
 
@@ -65,8 +70,8 @@ const (
 	queueEvents = 256
 	queueBytes  = 4 << 20
 
-	// maxInFlight is how many sends of one client await their ack at most, whatever the
-	// server allows.
+	// maxInFlight is how many sends and reads of history of one client await their answer
+	// at most, whatever the server allows.
 	maxInFlight = 256
 
 	// spareAnswers is what the client leaves free of the answers that the server lets it
@@ -81,12 +86,12 @@ const (
 	readBuffer = 16 << 10
 	writeBatch = 64 << 10
 
+	// rememberedIDs is how many message ids the client knows again. What can come twice is
+	// what a start with the newest messages repeats: codec.MaxStart, at times a few more.
+	rememberedIDs = 2 * codec.MaxStart
+
 	// maxFragments is how many frames a message of the server may come in.
 	maxFragments = 64
-
-	// deliverOverhead is by how much, in bytes, a delivery can exceed the largest frame
-	// of a client: it has the sender, the cursor and a few numbers besides.
-	deliverOverhead = 4 << 10
 
 	// maxRefusal is how much of the body of a refusal is read, in bytes.
 	maxRefusal = 4 << 10
@@ -94,8 +99,3 @@ const (
 	// maxRoute is the size of the largest answer to the question for the route, in bytes.
 	maxRoute = 16 << 10
 )
-
-// maxMessage returns the size in bytes of the largest WebSocket message of a server.
-func maxMessage(enc codec.Encoding) int {
-	return codec.DefaultLimits.MaxFrame(enc) + deliverOverhead
-}

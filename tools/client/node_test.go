@@ -168,6 +168,12 @@ func (p *peer) read() codec.ClientFrame {
 	if f.Header.OpCode.IsControl() {
 		p.t.Fatalf("a control frame came: %x %q", f.Header.OpCode, f.Payload)
 	}
+	return p.decode(f)
+}
+
+// decode returns the frame of the protocol in a WebSocket frame.
+func (p *peer) decode(f gobwas.Frame) codec.ClientFrame {
+	p.t.Helper()
 	var (
 		d codec.Decoder
 		c codec.ClientFrame
@@ -197,13 +203,61 @@ func (p *peer) ack(id string, status backplane.Status, code backplane.Code) {
 	p.write(codec.AppendAck(nil, p.enc, &a))
 }
 
-// deliver sends a message from bob.
+// cursor returns the cursor of an offset in alice's partition.
+func cursor(offset int64) string {
+	return string(codec.AppendCursor(nil, backplane.Position{Generation: 1, Partition: 2, Offset: offset}))
+}
+
+// fromBob is a message from bob, a different one for each id.
+func fromBob(id, body string) *backplane.Message {
+	m := &backplane.Message{From: []byte("bob"), To: [][]byte{[]byte("alice")}, ID: []byte(id), Body: []byte(body)}
+	m.MessageID = backplane.Identify(nil, m)
+	return m
+}
+
+// deliver sends a message from bob, whose offset is its number.
 func (p *peer) deliver(seq uint64, body string) {
 	p.t.Helper()
-	m := backplane.Message{From: []byte("bob"), To: [][]byte{[]byte("alice")}, ID: fmt.Append(nil, "m", seq), Body: []byte(body)}
-	m.MessageID = backplane.Identify(nil, &m)
+	p.deliverAt(seq, int64(seq), fromBob(fmt.Sprint("m", seq), body))
+}
+
+// deliverAt sends a message with a number and an offset.
+func (p *peer) deliverAt(seq uint64, offset int64, m *backplane.Message) {
+	p.t.Helper()
 	p.write(append(codec.AppendDeliverHead(nil, p.enc, seq, false),
-		codec.AppendDeliverTail(nil, p.enc, backplane.Position{Generation: 1, Partition: 2, Offset: int64(seq)}, 1_767_225_600_123, &m, backplane.AppendMessage(nil, &m), true)...))
+		codec.AppendDeliverTail(nil, p.enc, backplane.Position{Generation: 1, Partition: 2, Offset: offset}, 1_767_225_600_123, m, backplane.AppendMessage(nil, m), true)...))
+}
+
+func (p *peer) gap(from, to uint64, reason codec.GapReason, after, before string) {
+	p.t.Helper()
+	p.write(codec.AppendGap(nil, p.enc, &codec.Gap{FromSeq: from, ToSeq: to, Reason: reason, After: []byte(after), Before: []byte(before)}))
+}
+
+func (p *peer) heartbeat(seq uint64, cursor string) {
+	p.t.Helper()
+	p.write(codec.AppendHeartbeat(nil, p.enc, &codec.Heartbeat{Seq: seq, Cursor: []byte(cursor)}))
+}
+
+// readHistory returns the request for a page that comes next.
+func (p *peer) readHistory() codec.History {
+	p.t.Helper()
+	f := p.read()
+	if f.Type != codec.FrameHistory {
+		p.t.Fatalf("a %s came, want a history", f.Type)
+	}
+	return f.History
+}
+
+// page answers a request for a page with messages whose offsets begin at first.
+func (p *peer) page(id []byte, b codec.PageBounds, first int64, messages ...*backplane.Message) {
+	p.t.Helper()
+	var w codec.PageWriter
+	w.Open(nil, p.enc, id)
+	for i, m := range messages {
+		at := backplane.Position{Generation: 1, Partition: 2, Offset: first + int64(i)}
+		p.check(w.Add([]byte("alice"), at, 1_767_225_600_123, backplane.AppendMessage(nil, m)))
+	}
+	p.write(w.Close(&b))
 }
 
 func (p *peer) fail(code backplane.Code, message string) {
@@ -273,6 +327,7 @@ func start(t *testing.T, n *node, change func(*Options)) *user {
 		Dial:      n.dial,
 		OnMessage: func(m Message) { u.add(fmt.Sprintf("message %d %s", m.Seq, m.Body)) },
 		OnGap:     func(g Gap) { u.add(fmt.Sprintf("gap %d-%d %s", g.FromSeq, g.ToSeq, g.Reason)) },
+		OnGone:    func(g Gone) { u.add(fmt.Sprintf("gone %s %s %s", g.After, g.Before, g.Code)) },
 		OnState: func(s State) {
 			u.add(fmt.Sprintf("%s %s", s.Phase, s.URL))
 			if s.Phase == Disconnected {

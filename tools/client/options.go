@@ -35,14 +35,30 @@ type Options struct {
 	// Client makes a random name for its lifetime.
 	Device string
 
+	// Cursor is where in the user's timeline to go on: the Cursor of the last message that
+	// a program has dealt with before it was started anew, or what Client.Cursor returned.
+	// Empty is to begin as Start says.
+	Cursor string
+
+	// Start is with how many of the user's newest messages to begin where there is no
+	// cursor, at most codec.MaxStart; 0 is to begin with what is sent from now on.
+	Start codec.Start
+
+	// Overflow says what becomes of deliveries that the callbacks are too slow for. With
+	// codec.OverflowAuto they come later, in order, however many they are. With
+	// codec.OverflowGap they are dropped, OnGap says which, and History has them.
+	Overflow codec.Overflow
+
 	// JSON makes the client speak JSON rather than protobuf.
 	JSON bool
 
-	// OnMessage is told each message that arrives, OnGap each range of deliveries that
-	// was lost on the way, OnState each change of the connection, and OnError what went
-	// wrong without ending the connection: a *ServerError or a *SequenceError. Any of
-	// them may be nil. They are called one at a time.
+	// OnMessage is told each message that arrives, OnGone what never will, OnGap each
+	// range of deliveries that was dropped on the way, OnState each change of the
+	// connection, and OnError what went wrong without ending the connection: a
+	// *ServerError or a *SequenceError. Any of them may be nil. They are called one at a
+	// time.
 	OnMessage func(Message)
+	OnGone    func(Gone)
 	OnGap     func(Gap)
 	OnState   func(State)
 	OnError   func(error)
@@ -77,6 +93,12 @@ func (o *Options) complete() error {
 	}
 	if o.Device == "" {
 		o.Device = randomID()
+	}
+	if len(o.Cursor) > codec.MaxCursor || !utf8.ValidString(o.Cursor) {
+		return fmt.Errorf("client: Cursor is %q: no server gives such a cursor", o.Cursor)
+	}
+	if o.Start > codec.MaxStart {
+		return fmt.Errorf("client: Start is %d: must be at most %d", o.Start, codec.MaxStart)
 	}
 	if o.MinBackoff == 0 {
 		o.MinBackoff = defaultMinBackoff

@@ -254,7 +254,7 @@ func TestServerBreaksTheProtocol(t *testing.T) {
 		{"a second welcome", func(p *peer) { p.welcome(codec.Welcome{}) }, 1002},
 		{"a masked frame", func(p *peer) { p.writeFrame(gobwas.MaskFrame(gobwas.NewBinaryFrame([]byte("x")))) }, 1002},
 		{"too large", func(p *peer) {
-			p.Write(gobwas.MustCompileFrame(gobwas.NewBinaryFrame(make([]byte, maxMessage(codec.Proto)+1)))[:100])
+			p.Write(gobwas.MustCompileFrame(gobwas.NewBinaryFrame(make([]byte, codec.MaxServerFrame(codec.Proto)+1)))[:100])
 		}, 1009},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -271,22 +271,5 @@ func TestServerBreaksTheProtocol(t *testing.T) {
 				u.leave(n.welcome(codec.Welcome{}))
 			})
 		})
-	}
-}
-
-// The largest message that a server can send must fit, in the longest of its forms.
-func TestLargestMessage(t *testing.T) {
-	m := backplane.Message{From: []byte(strings.Repeat("\x01", backplane.MaxUserID)), ID: []byte(strings.Repeat("\x01", backplane.MaxClientID))}
-	for i := range backplane.MaxRecipients {
-		m.To = append(m.To, fmt.Appendf(nil, "%s%02d", strings.Repeat("\x01", backplane.MaxUserID-2), i))
-	}
-	m.Body = []byte(strings.Repeat("\x01", backplane.MaxBody))
-	at := backplane.Position{Generation: math.MaxUint32, Partition: backplane.MaxPartitions - 1, Offset: math.MaxInt64 - 1}
-	for _, enc := range []codec.Encoding{codec.JSON, codec.Proto} {
-		frame := append(codec.AppendDeliverHead(nil, enc, math.MaxUint64, true),
-			codec.AppendDeliverTail(nil, enc, at, math.MaxInt64, &m, backplane.AppendMessage(nil, &m), true)...)
-		if len(frame) > maxMessage(enc) || len(frame) < maxMessage(enc)*9/10 {
-			t.Errorf("%v: the largest message has %d bytes, and the limit is %d", enc, len(frame), maxMessage(enc))
-		}
 	}
 }

@@ -213,7 +213,7 @@ func TestEndpoints(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := []string{e.address(), e.target("d"), e.route("u"), e.String()}
+		got := []string{e.address(), e.target(&Options{Device: "d"}, ""), e.route("u"), e.String()}
 		if want := []string{test.address, test.target, test.route, test.shown}; !slices.Equal(got, want) {
 			t.Errorf("%s: %q, want %q", test.url, got, want)
 		}

@@ -19,6 +19,9 @@ type runner struct {
 	token   string // that the last attempt used
 	refused string // the last token that was refused or has expired
 	why     error  // what was said then
+
+	seen seen // the messages of late
+	gone Gone // what was last told to be gone
 }
 
 // closeNormal is the close code of an end that both sides expect (RFC 6455, section 7.4.1).
@@ -63,13 +66,14 @@ func (r *runner) once(ctx context.Context) error {
 	defer k.end()
 	r.user = k.welcome.User
 	since := time.Now()
-	r.set(k)
-	defer r.set(nil) // before end: whoever waits for an attempt then asks for a connection
 	stop := context.AfterFunc(ctx, func() { k.leave(closeNormal) })
 	defer stop()
 	welcome := k.welcome
-	r.log.Info("connected", "url", r.at.String(), "user", welcome.User, "node", welcome.Node)
+	r.log.Info("connected", "url", r.at.String(), "user", welcome.User, "node", welcome.Node, "resumed", welcome.Resumed)
 	r.tell(State{Phase: Connected, Welcome: &welcome})
+	r.advance(string(welcome.Cursor), eventSize, nil)
+	r.set(k)
+	defer r.set(nil) // before end: whoever waits for an attempt then asks for a connection
 	err = k.reason(r.receive(k))
 	if time.Since(since) >= stableAfter {
 		r.backoff.reset()
@@ -94,6 +98,9 @@ func (r *runner) decide(err error) (pause time.Duration, fatal bool) {
 	}
 	from := r.at
 	r.at = r.home
+	if r.forget(err) {
+		return pauseFor(err) + r.backoff.next(), false
+	}
 	switch classify(err) {
 	case giveUp:
 		return 0, true
@@ -168,21 +175,15 @@ func (r *runner) receive(k *conn) error {
 		}
 		switch f.Type {
 		case codec.FrameDeliver:
-			r.count(k, f.Deliver.Seq, f.Deliver.Seq)
-			if on := r.opts.OnMessage; on != nil {
-				m := messageOf(&f.Deliver)
-				r.events.put(m.size(), func() { on(m) })
-			}
+			r.delivered(k, &f.Deliver)
 		case codec.FrameGap:
-			r.count(k, f.Gap.FromSeq, f.Gap.ToSeq)
-			if on := r.opts.OnGap; on != nil {
-				g := gapOf(&f.Gap)
-				r.events.put(eventSize, func() { on(g) })
-			}
+			r.gap(k, &f.Gap)
 		case codec.FrameHeartbeat:
-			r.count(k, f.Heartbeat.Seq+1, f.Heartbeat.Seq)
+			r.heartbeat(k, &f.Heartbeat)
 		case codec.FrameAck:
 			k.acked(&f.Ack)
+		case codec.FrameHistoryPage:
+			k.answered(&f.HistoryPage)
 		case codec.FrameMoved:
 			k.toldMoved(&f.Moved)
 		case codec.FrameError:
@@ -195,8 +196,8 @@ func (r *runner) receive(k *conn) error {
 	}
 }
 
-// count accounts for the sequence numbers from first to last. A heartbeat accounts for
-// none, and says that the next is to be first.
+// count accounts for the sequence numbers from first to last, or for none if last is one
+// below first.
 func (r *runner) count(k *conn, first, last uint64) {
 	if want := k.seq + 1; first != want || last+1 < first {
 		r.report(&SequenceError{Want: want, Got: first})

@@ -17,8 +17,8 @@ import (
 // is lost.
 //
 // A nil error means that the message is stored. A *RejectedError means that it is not, for
-// certain. An *UnknownError means that it may be: its ID, sent again with the same
-// content, tells. Where ctx has ended or the Client is closed, the error wraps the cause;
+// certain. An *UnknownError means that it may be; before Send returns it, it looks for the
+// message in the user's timeline for a few seconds, as long as ctx allows. Where ctx has ended or the Client is closed, the error wraps the cause;
 // without an *UnknownError around it nothing was stored.
 //
 // Any goroutine may call it, also before Run.
@@ -29,11 +29,16 @@ func (c *Client) Send(ctx context.Context, m Outgoing) (Ack, error) {
 	if code := m.wrong(); code != "" {
 		return Ack{}, &RejectedError{ID: m.ID, Code: code}
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
+	trying, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	s := sending{client: c, message: &m, cancel: cancel}
 	defer s.stop()
-	return s.run(ctx)
+	ack, err := s.run(trying)
+	// A signal is in no history.
+	if unknown := (*UnknownError)(nil); errors.As(err, &unknown) && ctx.Err() == nil && m.Kind != backplane.KindSignal {
+		unknown.Found = c.find(ctx, s.messageID(), m.To[0], s.after)
+	}
+	return ack, err
 }
 
 // sending is a call of Send.
@@ -43,6 +48,8 @@ type sending struct {
 	cancel  context.CancelCauseFunc
 
 	window *time.Timer // ends the context when the time for attempts is over
+	user   string      // the sender
+	after  string      // a cursor that precedes the message, wherever it is stored
 	// uncertain is set once an attempt may have been stored. From then on a rejection
 	// says something about itself only, and settles nothing.
 	uncertain bool
@@ -88,6 +95,9 @@ func (s *sending) attempt(ctx context.Context, k *conn) (*attempt, error) {
 	if code := s.message.exceeds(&k.welcome.Limits); code != "" {
 		return &attempt{status: backplane.Rejected, code: code}, nil
 	}
+	if s.window == nil {
+		s.user, s.after = k.welcome.User, s.client.received()
+	}
 	a, err := k.begin(ctx, s.message.ID, k.message(s.message.frame()))
 	if err != nil {
 		return nil, err
@@ -113,6 +123,14 @@ func (s *sending) failed(why error) error {
 	return why
 }
 
+// messageID returns the id that the server gives the message.
+func (s *sending) messageID() backplane.MessageID {
+	f := s.message.frame().Send
+	return backplane.Identify([]byte(s.client.opts.Device), &backplane.Message{
+		From: []byte(s.user), To: f.To, ID: f.ID, Kind: f.Kind, Body: f.Body,
+	})
+}
+
 // wrong returns the code with which every server would reject the message, empty if it is
 // all right. Invalid UTF-8 must not get as far as the encoder.
 func (m *Outgoing) wrong() backplane.Code {
@@ -127,6 +145,8 @@ func (m *Outgoing) wrong() backplane.Code {
 		return codec.CodeBodyTooLarge
 	case !m.Kind.Valid():
 		return codec.CodeBadKind
+	case m.TTL < 0 || m.TTL > backplane.MaxTTL*time.Millisecond || m.TTL%time.Millisecond != 0:
+		return codec.CodeBadTTL
 	}
 	for i, u := range m.To {
 		if backplane.ValidUser([]byte(u)) != nil {
@@ -158,6 +178,6 @@ func (m *Outgoing) frame() *codec.ClientFrame {
 	}
 	return &codec.ClientFrame{
 		Type: codec.FrameSend,
-		Send: codec.Send{ID: []byte(m.ID), To: to, Kind: m.Kind, Body: m.Body},
+		Send: codec.Send{ID: []byte(m.ID), To: to, Kind: m.Kind, TTL: m.TTL.Milliseconds(), Body: m.Body},
 	}
 }

@@ -19,11 +19,11 @@ func TestSendIsStored(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				n := newNode(t)
 				u := start(t, n, func(o *Options) { o.JSON = json })
-				sent := u.send(t.Context(), Outgoing{To: []string{"bob", "carol"}, Kind: backplane.KindSignal, Body: []byte{0xff, 0}})
+				sent := u.send(t.Context(), Outgoing{To: []string{"bob", "carol"}, Kind: backplane.KindSignal, TTL: time.Second, Body: []byte{0xff, 0}})
 				p := n.welcome(codec.Welcome{})
 				f := p.read()
 				id := string(f.Send.ID)
-				if len(id) != 32 || fmt.Sprintf("%s", f.Send.To) != "[bob carol]" || f.Send.Kind != backplane.KindSignal || string(f.Send.Body) != "\xff\x00" {
+				if len(id) != 32 || fmt.Sprintf("%s", f.Send.To) != "[bob carol]" || f.Send.Kind != backplane.KindSignal || f.Send.TTL != 1000 || string(f.Send.Body) != "\xff\x00" {
 					t.Errorf("the frame is %+v", f)
 				}
 				p.ack(id, backplane.Stored, "")
@@ -58,6 +58,9 @@ func TestSendRefusesByItself(t *testing.T) {
 		{Outgoing{To: []string{"bob", "carol", "bob"}}, codec.CodeDuplicateRecipient},
 		{Outgoing{To: bob, Body: make([]byte, backplane.MaxBody+1)}, codec.CodeBodyTooLarge},
 		{Outgoing{To: bob, Kind: 7}, codec.CodeBadKind},
+		{Outgoing{To: bob, TTL: -1}, codec.CodeBadTTL},
+		{Outgoing{To: bob, TTL: 1}, codec.CodeBadTTL},
+		{Outgoing{To: bob, TTL: 366 * 24 * time.Hour}, codec.CodeBadTTL},
 		// Beyond the welcome below.
 		{Outgoing{To: bob, Body: make([]byte, 11)}, codec.CodeBodyTooLarge},
 		{Outgoing{To: []string{"bob", "carol", "dave"}}, codec.CodeTooManyRecipients},
@@ -141,6 +144,10 @@ func TestSendGivesUp(t *testing.T) {
 						if err != nil || f.Header.OpCode.IsControl() {
 							p.Close()
 							return
+						}
+						if c := p.decode(f); c.Type == codec.FrameHistory {
+							p.page(c.History.ID, codec.PageBounds{}, 0)
+							continue
 						}
 						a := test.answers[min(i, len(test.answers)-1)]
 						p.ack("m1", a.status, a.code)

@@ -18,13 +18,13 @@ func TestManySends(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		n := newNode(t)
 		u := start(t, n, nil)
-		stored := make(map[string]bool) // of the server's goroutine until it has ended
+		store := &stored{ids: make(map[string]bool)} // of the server's goroutine until it has ended
 		served := make(chan struct{})
 		go func() {
 			defer close(served)
 			random := rand.New(rand.NewPCG(1, 2))
 			for p := range n.peers {
-				serveBadly(t, p, random, stored, inFlight, perSecond)
+				serveBadly(t, p, random, store, inFlight, perSecond)
 			}
 		}()
 		var (
@@ -48,23 +48,32 @@ func TestManySends(t *testing.T) {
 		<-u.ran
 		close(n.peers) // ends the server: nobody dials any more
 		<-served
-		failed := 0
+		failed, found := 0, 0
 		for id, err := range outcome {
-			switch err.(type) {
+			switch err := err.(type) {
 			case nil:
-				if !stored[id] {
+				if !store.ids[id] {
 					t.Errorf("%s is said to be stored, and is not", id)
 				}
 			case *RejectedError:
 				failed++
-				if stored[id] {
+				if store.ids[id] {
 					t.Errorf("%s is said to be rejected, and is stored", id)
 				}
 			case *UnknownError:
 				failed++
+				if err.Found {
+					found++
+				}
+				if err.Found && !store.ids[id] {
+					t.Errorf("%s is said to be found, and is not stored", id)
+				}
 			default:
 				t.Errorf("%s: %v", id, err)
 			}
+		}
+		if found == 0 {
+			t.Error("no message of which no ack was told was found")
 		}
 		if len(outcome) != senders*each || failed > senders*each/2 {
 			t.Errorf("%d sends have an outcome, %d of them failed", len(outcome), failed)
@@ -72,32 +81,41 @@ func TestManySends(t *testing.T) {
 	})
 }
 
+// stored is what the server of the test has stored.
+type stored struct {
+	messages []*backplane.Message // by offset
+	ids      map[string]bool
+}
+
+func (l *stored) add(f *codec.Send) {
+	m := &backplane.Message{From: []byte("alice"), To: f.To, ID: f.ID, Body: f.Body}
+	m.MessageID = backplane.Identify([]byte("phone"), m)
+	l.messages = append(l.messages, m)
+	l.ids[string(f.ID)] = true
+}
+
 // serveBadly answers the sends of one connection, in any order and any way, and ends it
 // after a while.
-func serveBadly(t *testing.T, p *peer, random *rand.Rand, stored map[string]bool, inFlight, perSecond uint32) {
+func serveBadly(t *testing.T, p *peer, random *rand.Rand, store *stored, inFlight, perSecond uint32) {
 	defer p.Close()
 	p.lenient = true
 	if p.readRequest(); p.request == nil {
 		return
 	}
 	p.upgrade()
-	p.welcome(codec.Welcome{Limits: codec.SessionLimits{InFlight: inFlight, SendsPerSecond: perSecond}})
-	var waiting []string
+	p.welcome(codec.Welcome{
+		Cursor: []byte(cursor(int64(len(store.messages)) - 1)),
+		Limits: codec.SessionLimits{InFlight: inFlight, SendsPerSecond: perSecond},
+	})
+	var waiting []codec.ClientFrame
 	for range 20 + random.IntN(100) {
 		p.SetReadDeadline(time.Now().Add(time.Second))
 		f, err := p.readFrame()
 		switch {
 		case err == nil && !f.Header.OpCode.IsControl():
-			var (
-				d codec.Decoder
-				c codec.ClientFrame
-			)
-			if err := d.Decode(p.enc, f.Payload, &codec.DefaultLimits, &c); err != nil {
-				t.Error(err)
-			}
-			waiting = append(waiting, string(c.Send.ID))
+			waiting = append(waiting, p.decode(f))
 			if len(waiting) > int(inFlight) {
-				t.Errorf("%d sends are under way, want at most %d", len(waiting), inFlight)
+				t.Errorf("%d frames are under way, want at most %d", len(waiting), inFlight)
 			}
 		case err == nil: // a close
 			return
@@ -106,20 +124,40 @@ func serveBadly(t *testing.T, p *peer, random *rand.Rand, stored map[string]bool
 		}
 		for len(waiting) > 0 && random.IntN(2) == 0 {
 			i := random.IntN(len(waiting))
-			id := waiting[i]
+			frame := waiting[i]
 			waiting = append(waiting[:i], waiting[i+1:]...)
-			store := random.IntN(2) == 0
-			stored[id] = stored[id] || store
-			a := codec.Ack{ID: []byte(id), Status: backplane.Rejected, Code: backplane.CodeOverloaded}
+			if frame.Type == codec.FrameHistory {
+				answerBadly(p, random, store, &frame.History)
+				continue
+			}
+			written := random.IntN(2) == 0
+			if written {
+				store.add(&frame.Send)
+			}
+			a := codec.Ack{ID: frame.Send.ID, Status: backplane.Rejected, Code: backplane.CodeOverloaded}
 			switch {
-			case store && random.IntN(4) > 0:
-				a = codec.Ack{ID: []byte(id), Status: backplane.Stored}
-			case store || random.IntN(4) == 0:
-				a = codec.Ack{ID: []byte(id), Status: backplane.Unknown, Code: backplane.CodeTimeout}
+			case written && random.IntN(4) > 0:
+				a = codec.Ack{ID: frame.Send.ID, Status: backplane.Stored}
+			case written || random.IntN(4) == 0:
+				a = codec.Ack{ID: frame.Send.ID, Status: backplane.Unknown, Code: backplane.CodeTimeout}
 			case random.IntN(20) == 0:
 				a.Code = backplane.CodeTooLarge
 			}
 			p.write(codec.AppendAck(nil, p.enc, &a))
 		}
 	}
+}
+
+// answerBadly answers a request for a page, or says that it cannot.
+func answerBadly(p *peer, random *rand.Rand, store *stored, h *codec.History) {
+	if random.IntN(4) == 0 {
+		p.write(codec.AppendPageRefusal(nil, p.enc, h.ID, codec.CodeHistoryDown))
+		return
+	}
+	after, err := codec.ParseCursor(h.After)
+	p.check(err)
+	first := after.Offset + 1
+	rest := store.messages[first:]
+	n := min(len(rest), 10)
+	p.page(h.ID, codec.PageBounds{After: []byte(cursor(first + int64(n) - 1)), MoreAfter: n < len(rest)}, first, rest[:n]...)
 }

@@ -19,6 +19,9 @@ type Outgoing struct {
 	To   []string
 	Body []byte
 	Kind backplane.Kind
+	// TTL is how long after its log time the message is there, in whole milliseconds and
+	// at most a year; 0 is for ever.
+	TTL time.Duration
 }
 
 // Ack says that a message is stored for all its recipients and the sender.
@@ -36,22 +39,42 @@ type Message struct {
 	ID        string // that the sending client gave
 	// Kind is codec.UnknownKind for a kind that this version does not know.
 	Kind backplane.Kind
-	// Body is empty, whatever was sent, on the connection that sent the message.
+	// Body may be empty, whatever was sent, on the connection that sent the message. In a
+	// Page it is not.
 	Body []byte
+	// TTL is how long after Time the message is there: whoever shows it takes it away
+	// then. 0 is for ever.
+	TTL  time.Duration
 	Time time.Time // the log time, in milliseconds
 	Self bool      // the client's own user is the sender
-	Seq  uint64    // the number of the delivery on its connection, from 1
+	// Seq is the number of the delivery on its connection, from 1; 0 in a Page.
+	Seq uint64
 	// Cursor is the place of the message in the user's timeline, opaque text.
 	Cursor string
 }
 
-// Gap tells that the deliveries numbered FromSeq to ToSeq of the connection are lost: the
-// client did not read them in time. They lie between the cursors After and Before, both
-// exclusive.
+// Gap tells that the deliveries numbered FromSeq to ToSeq of the connection were dropped:
+// the client did not read them in time. They lie between the cursors After and Before,
+// both exclusive, where History finds them, but for signals. If the connection is lost
+// just then they may come all the same.
 type Gap struct {
 	FromSeq, ToSeq uint64
 	Reason         codec.GapReason
 	After, Before  string
+}
+
+// Gone tells that messages are lost for good.
+type Gone struct {
+	// After and Before are the cursors between which they lie, both exclusive.
+	//
+	// Before is empty if the server does not know the cursor After: the log was made anew
+	// or has lost its end, or the cursor is of another user. Then nobody can say what is
+	// missing, if anything is, and the client begins anew as Options.Start says.
+	After, Before string
+	// Code is why the server refused After, codec.CodeUnknownCursor or
+	// codec.CodeBadCursor; empty if it did not, and the time for which messages are kept
+	// is over.
+	Code backplane.Code
 }
 
 // Phase is what a connection is at.
@@ -105,6 +128,7 @@ func messageOf(d *codec.Deliver) Message {
 		ID:        string(m.ID),
 		Kind:      m.Kind,
 		Body:      bytes.Clone(m.Body),
+		TTL:       time.Duration(m.TTL) * time.Millisecond,
 		Time:      time.UnixMilli(d.Time),
 		Self:      d.Self,
 		Seq:       d.Seq,

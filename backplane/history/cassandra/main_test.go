@@ -1,9 +1,17 @@
 package cassandra_test
 
 import (
+	"flag"
 	"testing"
 
 	"github.com/godwit-im/godwit/backplane/history/cassandratest"
 )
 
-func TestMain(m *testing.M) { cassandratest.Main(m) }
+func TestMain(m *testing.M) {
+	// Each check of the conformance suite's model is some hundred requests. The command
+	// line may ask for more.
+	if err := flag.Set("rapid.checks", "25"); err != nil {
+		panic(err)
+	}
+	cassandratest.Main(m)
+}

@@ -87,12 +87,8 @@ func (r *reader) moreBuckets(ctx context.Context) error {
 	} else {
 		from = r.next
 	}
-	peer := r.Peer
-	if peer == nil {
-		peer = []byte{} // nil would be null
-	}
 	rows := r.store.session.Query(r.store.cql.bucketsInRange[r.Backward],
-		r.User, int64(r.Generation), peer, from, to, bucketPage).IterContext(ctx).Scanner()
+		r.User, int64(r.Generation), notNull(r.Peer), from, to, bucketPage).IterContext(ctx).Scanner()
 	n := 0
 	for rows.Next() {
 		var bucket int64

@@ -74,3 +74,11 @@ func newStatements(keyspace string) *statements {
 		entriesAt: map[bool]string{true: f(entriesAt), false: f(entriesAt + " ORDER BY offset ASC")},
 	}
 }
+
+// notNull returns a value that may be empty as it is to be bound: nil would be null.
+func notNull(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
+}

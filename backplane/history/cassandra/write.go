@@ -175,11 +175,8 @@ func (w *batchWriter) writeBucket(user, peer []byte, bucket int64, ttl int) {
 	if w.store.index.has(k) {
 		return
 	}
-	if peer == nil {
-		peer = []byte{} // nil would be null
-	}
 	w.fresh = append(w.fresh, k)
-	w.group.write(w.store.cql.insertBucket, [][]any{{user, int64(w.Generation), peer, bucket, micros(w.day * dayMS), ttl}})
+	w.group.write(w.store.cql.insertBucket, [][]any{{user, int64(w.Generation), notNull(peer), bucket, micros(w.day * dayMS), ttl}})
 }
 
 // erase deletes what an erasure hides, which is marked already, and then the buckets
@@ -209,7 +206,7 @@ func (s *Store) erase(ctx context.Context, b *history.Batch, e *history.Erasure)
 			if err != nil || bucket == bucketOf(e.Offset) {
 				return err
 			}
-			return s.session.Query(s.cql.deleteBucket, at, e.User, generation, peer, bucket).ExecContext(ctx)
+			return s.session.Query(s.cql.deleteBucket, at, e.User, generation, notNull(peer), bucket).ExecContext(ctx)
 		})
 	}
 	if err := rows.Err(); err != nil {

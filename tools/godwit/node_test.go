@@ -14,11 +14,16 @@ import (
 	"github.com/gobwas/ws/wsutil"
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/godwit-im/godwit/backplane"
 	"github.com/godwit-im/godwit/codec"
 )
 
+// beginning is the cursor of the played node's welcome.
+var beginning = string(codec.AppendCursor(nil, backplane.Position{Offset: -1}))
+
 // playNode plays a node for the commands that connect, and returns its URL. It welcomes
-// everybody as alice, says first, and answers each send with what ack returns.
+// everybody as alice, says first, answers each send with what ack returns, and has what was
+// sent last in its history.
 func playNode(t *testing.T, first func(enc codec.Encoding) [][]byte, ack func(*codec.Send) codec.Ack) string {
 	var handlers sync.WaitGroup
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -36,7 +41,7 @@ func playNode(t *testing.T, first func(enc codec.Encoding) [][]byte, ack func(*c
 		if enc.Text() {
 			op = gobwas.OpText
 		}
-		frames := [][]byte{codec.AppendWelcome(nil, enc, &codec.Welcome{User: "alice", Node: "n1", Cursor: []byte("here")})}
+		frames := [][]byte{codec.AppendWelcome(nil, enc, &codec.Welcome{User: "alice", Node: "n1", Cursor: []byte(beginning)})}
 		if first != nil {
 			frames = append(frames, first(enc)...)
 		}
@@ -45,6 +50,7 @@ func playNode(t *testing.T, first func(enc codec.Encoding) [][]byte, ack func(*c
 				t.Error(err)
 			}
 		}
+		stored := backplane.Message{From: []byte("alice")}
 		for {
 			payload, _, err := wsutil.ReadClientData(conn)
 			if err != nil {
@@ -58,9 +64,22 @@ func playNode(t *testing.T, first func(enc codec.Encoding) [][]byte, ack func(*c
 				t.Error(err)
 				return
 			}
-			a := ack(&f.Send)
-			a.ID = f.Send.ID
-			if err := wsutil.WriteServerMessage(conn, op, codec.AppendAck(nil, enc, &a)); err != nil {
+			var answer []byte
+			if f.Type == codec.FrameHistory {
+				var page codec.PageWriter
+				page.Open(nil, enc, f.History.ID)
+				if err := page.Add(stored.From, backplane.Position{}, 1, backplane.AppendMessage(nil, &stored)); err != nil {
+					t.Error(err)
+				}
+				answer = page.Close(&codec.PageBounds{})
+			} else {
+				stored.To, stored.ID, stored.Kind, stored.Body = f.Send.To, f.Send.ID, f.Send.Kind, f.Send.Body
+				stored.MessageID = backplane.Identify([]byte(r.URL.Query().Get("device")), &stored)
+				a := ack(&f.Send)
+				a.ID = f.Send.ID
+				answer = codec.AppendAck(nil, enc, &a)
+			}
+			if err := wsutil.WriteServerMessage(conn, op, answer); err != nil {
 				t.Error(err)
 			}
 		}

@@ -26,6 +26,7 @@ type sent struct {
 	MessageID string         `json:"message_id,omitempty"`
 	Time      int64          `json:"time,omitempty"`
 	Code      backplane.Code `json:"code,omitempty"`
+	Found     bool           `json:"found,omitempty"`
 	Error     string         `json:"error,omitempty"`
 }
 
@@ -45,7 +46,8 @@ func newSend() *cobra.Command {
 exit status is 0 only if the message is stored.
 
 While the outcome is unknown the message is sent again with the same id, for 20 s at
-most. To try once more after the command has failed, give it the same --id, --device,
+most. Then the command looks into the history: a message that is found there is stored
+for the sender at least. To try once more after the command has failed, give it the same --id, --device,
 recipients and body: a message that was stored already is not stored twice within a
 minute.
 
@@ -54,7 +56,7 @@ minute.
 With --json the outcome is one object on a line: status is "stored" (with id,
 message_id and time in Unix milliseconds), "rejected" (not stored, with id, code and
 error), "unknown" (maybe stored, with id, error and perhaps code), or "failed" (not
-stored, with error).`,
+stored, with error). With "unknown", found is true if the history has the message.`,
 		Example: "  godwit send --user alice --to bob --to carol 'hello'\n  date | godwit send --user alice --to bob --json -",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -64,6 +66,9 @@ stored, with error).`,
 			}
 			if len(message.To) == 0 {
 				return usagef("--to is missing: the id of a user is needed")
+			}
+			if ttl := message.TTL; ttl < 0 || ttl > backplane.MaxTTL*time.Millisecond || ttl%time.Millisecond != 0 {
+				return usagef("--ttl is %v: must be whole milliseconds, at most a year", ttl)
 			}
 			if timeout <= 0 {
 				return usagef("--timeout is %v: must be above 0", timeout)
@@ -87,8 +92,9 @@ stored, with error).`,
 	flags := cmd.Flags()
 	flags.StringArrayVar(&message.To, "to", nil, "recipient; give it again for each one")
 	flags.StringVar(&kind, "kind", "message", "message, or signal: delivered to who is there, and forgotten")
+	flags.DurationVar(&message.TTL, "ttl", 0, "how long the message is there, such as 10m (default: for ever)")
 	flags.StringVar(&message.ID, "id", "", "id of the message (default: a random one)")
-	flags.DurationVar(&timeout, "timeout", 20*time.Second, "how long to try, connecting included")
+	flags.DurationVar(&timeout, "timeout", 30*time.Second, "how long to try, connecting included")
 	flags.BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
@@ -171,7 +177,7 @@ func printOutcome(out io.Writer, asJSON bool, ack client.Ack, err error) error {
 	case errors.As(err, &rejected):
 		outcome = sent{Status: "rejected", ID: rejected.ID, Code: rejected.Code, Error: err.Error()}
 	case errors.As(err, &unknown):
-		outcome = sent{Status: "unknown", ID: unknown.ID, Code: unknown.Code, Error: err.Error()}
+		outcome = sent{Status: "unknown", ID: unknown.ID, Code: unknown.Code, Found: unknown.Found, Error: err.Error()}
 	default:
 		outcome = sent{Status: "failed", Error: err.Error()}
 	}

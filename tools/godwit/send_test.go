@@ -22,21 +22,30 @@ func outcome(status backplane.Status, code backplane.Code) func(*codec.Send) cod
 	}
 }
 
+// first answers the first send with one status, and others with another.
+func first(status, then backplane.Status) func(*codec.Send) codec.Ack {
+	return func(s *codec.Send) codec.Ack {
+		a := outcome(status, backplane.CodeTooLarge)(s)
+		status = then
+		return a
+	}
+}
+
 const storedID = "ab000000000000000000000000000000"
 
 func TestSend(t *testing.T) {
 	for _, encoding := range []string{"json", "proto"} {
 		got := make(chan string, 1)
 		url := playNode(t, nil, func(s *codec.Send) codec.Ack {
-			got <- fmt.Sprintf("%s %s %d %q", s.ID, s.To, s.Kind, s.Body)
+			got <- fmt.Sprintf("%s %s %d %d %q", s.ID, s.To, s.Kind, s.TTL, s.Body)
 			return outcome(backplane.Stored, "")(s)
 		})
 		out := godwit(t, t.TempDir(), nil, "send", "--url", url, "--user", "alice", "--encoding", encoding,
-			"--to", "bob", "--to", "carol,dave", "--kind", "signal", "--id", "m1", "hello").succeeds(t)
+			"--to", "bob", "--to", "carol,dave", "--kind", "signal", "--ttl", "1m30s", "--id", "m1", "hello").succeeds(t)
 		if out != "stored "+storedID+"\n" {
 			t.Errorf("printed %q", out)
 		}
-		if s, want := <-got, `m1 [bob carol,dave] 1 "hello"`; s != want {
+		if s, want := <-got, `m1 [bob carol,dave] 1 90000 "hello"`; s != want {
 			t.Errorf("sent %s, want %s", s, want)
 		}
 	}
@@ -53,6 +62,10 @@ func TestSendJSON(t *testing.T) {
 		{outcome(backplane.Rejected, codec.CodeRecipientIsSender), "", 1, map[string]any{
 			"status": "rejected", "id": "m1", "code": "recipient_is_sender",
 			"error": `client: send "m1" rejected: recipient_is_sender: The send names its own sender as a recipient.`,
+		}},
+		{first(backplane.Unknown, backplane.Rejected), "", 1, map[string]any{
+			"status": "unknown", "id": "m1", "code": "too_large", "found": true,
+			"error": `client: the outcome of send "m1" is unknown: too_large: The log refuses a record of this size.: the server would refuse another attempt; it is in the sender's timeline`,
 		}},
 		{outcome(backplane.Unknown, backplane.CodeTimeout), "--timeout 1s", 1, map[string]any{
 			"status": "unknown", "id": "m1", "code": "timeout",
@@ -112,11 +125,16 @@ func TestSendWrongUsage(t *testing.T) {
 		{"send --to bob hi", "godwit: --user is missing: the id of a user is needed"},
 		{"send --user alice hi", "godwit: --to is missing: the id of a user is needed"},
 		{"send --user alice --to bob --kind loud hi", `godwit: --kind is "loud": must be message or signal`},
+		{"send --user alice --to bob --ttl 9000h hi", "godwit: --ttl is 9000h0m0s: must be whole milliseconds, at most a year"},
+		{"send --user alice --to bob --ttl 1us hi", "godwit: --ttl is 1µs: must be whole milliseconds, at most a year"},
 		{"send --user alice --to bob --timeout 0 hi", "godwit: --timeout is 0s: must be above 0"},
 		{"send --user alice --to bob --encoding xml hi", `godwit: --encoding is "xml": must be json or proto`},
 		{"send --user bob --token " + token + " --to carol hi", `godwit: --user is "bob", but --token is for "alice"`},
 		{"send --user alice --to bob --url http://n hi", `godwit: client: the URL is "http://n": must be like ws://host:port or wss://host:port`},
 		{"listen", "godwit: --user is missing: the id of a user is needed"},
+		{"listen --user alice --start last:1001", `godwit: --start is "last:1001": must be live, or last: and a number from 1 to 1000`},
+		{"listen --user alice --overflow drop", `godwit: --overflow is "drop": must be auto or gap`},
+		{"listen --user alice --cursor " + strings.Repeat("c", 65), `godwit: client: Cursor is "` + strings.Repeat("c", 65) + `": no server gives such a cursor`},
 		{"listen --user alice now", `godwit: unknown command "now" for "godwit listen"`},
 		{"listen --user alice --device " + strings.Repeat("d", 65), `godwit: client: Device is "` + strings.Repeat("d", 65) + `": must be at most 64 bytes of UTF-8`},
 	} {

@@ -19,7 +19,7 @@ help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/godwit
-	$(GO) build -trimpath -o bin/godwit ./tools/godwit
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/godwit ./tools/godwit
 
 run: build ## build, then run a server for development
 	bin/godwit dev

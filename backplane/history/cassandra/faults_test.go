@@ -3,6 +3,7 @@ package cassandra_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,15 +18,17 @@ const patience = time.Minute
 // no time limit of its own.
 func refused(t *testing.T, s *cassandra.Store) {
 	t.Helper()
-	for name, call := range map[string]func() error{
-		"Read":    func() error { _, err := s.Read(t.Context(), newest()); return err },
-		"Applied": func() error { _, err := s.Applied(t.Context(), generation, partitions); return err },
-		"Write":   func() error { return s.Write(t.Context(), batch(1000, t0, entry(1000, t0))) },
-		"Trim":    func() error { return s.Trim(t.Context(), t0) },
-	} {
+	errs := make([]error, 4)
+	var wg sync.WaitGroup
+	wg.Go(func() { _, errs[0] = s.Read(t.Context(), newest()) })
+	wg.Go(func() { _, errs[1] = s.Applied(t.Context(), generation, partitions) })
+	wg.Go(func() { errs[2] = s.Write(t.Context(), batch(1000, t0, entry(1000, t0))) })
+	wg.Go(func() { errs[3] = s.Trim(t.Context(), t0) })
+	wg.Wait()
+	for i, err := range errs {
 		var temporary interface{ Temporary() bool }
-		if err := call(); !errors.As(err, &temporary) || !temporary.Temporary() {
-			t.Errorf("%s: %v, want a temporary error", name, err)
+		if !errors.As(err, &temporary) || !temporary.Temporary() {
+			t.Errorf("%s: %v, want a temporary error", []string{"Read", "Applied", "Write", "Trim"}[i], err)
 		}
 	}
 }
@@ -47,9 +50,10 @@ func eventually(t *testing.T, f func() error) {
 // TestNodeFails pauses, kills and starts a node: calls fail in the time that they have,
 // and afterwards all that is applied is there.
 func TestNodeFails(t *testing.T) {
+	t.Parallel()
 	node := cassandratest.Private(t)
 	cfg := node.Config(t)
-	cfg.Timeout = 2 * time.Second
+	cfg.Timeout = 4 * time.Second // which this test waits for, twice
 	s := open(t, cfg)
 	write(t, s, batch(1, t0, entry(1, t0)))
 	ended, cancel := context.WithCancel(t.Context())

@@ -10,7 +10,7 @@ import (
 func TestMain(m *testing.M) {
 	// Each check of the conformance suite's model is some hundred requests. The command
 	// line may ask for more.
-	if err := flag.Set("rapid.checks", "25"); err != nil {
+	if err := flag.Set("rapid.checks", "10"); err != nil {
 		panic(err)
 	}
 	cassandratest.Main(m)

@@ -26,6 +26,7 @@ const (
 // TestStore runs what needs a keyspace, all of it in one: to empty the tables is quicker
 // than to make others.
 func TestStore(t *testing.T) {
+	t.Parallel()
 	cfg := cassandratest.Config(t)
 	t.Run("Conformance", func(t *testing.T) {
 		historytest.Run(t, func(t *testing.T) history.Store {
@@ -176,12 +177,13 @@ func testBuckets(t *testing.T, cfg cassandra.Config) {
 // testPages reads a bucket that holds more than is asked for at once, half of it hidden.
 func testPages(t *testing.T, cfg cassandra.Config) {
 	s := empty(t, cfg)
+	expires := time.Now().Add(24 * time.Hour).UnixMilli()
 	var b []history.Entry
 	want := []int64{}
 	for i := range int64(3 * cassandra.ChunkRows) {
 		e := entry(i, t0+i)
 		if i%2 == 1 || i > 100 && i < 100+cassandra.ChunkRows {
-			e.Expires = time.Now().Add(24 * time.Hour).UnixMilli()
+			e.Expires = expires
 		} else {
 			want = append(want, i)
 		}
@@ -191,7 +193,7 @@ func testPages(t *testing.T, cfg cassandra.Config) {
 	for _, peer := range []string{"", "bob"} {
 		for _, backward := range []bool{false, true} {
 			q := newest()
-			q.Peer, q.Backward, q.Now = []byte(peer), backward, b[1].Expires
+			q.Peer, q.Backward, q.Now = []byte(peer), backward, expires
 			want := slices.Clone(want)
 			if backward {
 				slices.Reverse(want)

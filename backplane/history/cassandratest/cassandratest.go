@@ -54,6 +54,7 @@ func newConfig(t testing.TB, hosts []string) cassandra.Config {
 	cfg.Namespace = cfg.Keyspace
 	cfg.Replication = 1
 	cfg.Retention = 0
+	cfg.Timeout = 30 * time.Second // machines that test are busy
 	ctx, cancel := context.WithTimeout(context.Background(), createTimeout)
 	defer cancel()
 	if err := cassandra.Create(ctx, cfg); err != nil {

@@ -19,6 +19,13 @@ const (
 	// endTimeout bounds the end of the loops, when nothing is left to be done.
 	endTimeout = 5 * time.Second
 
+	// eraseTimeout bounds an erasure, all that it asks of the log included. The producer
+	// tells the outcome of a send within twenty seconds.
+	eraseTimeout = 30 * time.Second
+
+	// readBackPause is how often it is looked whether an erasure was read back.
+	readBackPause = 5 * time.Millisecond
+
 	// topicTimeout bounds the check of the topic when a node starts.
 	topicTimeout = 30 * time.Second
 )

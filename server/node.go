@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -22,6 +21,7 @@ import (
 	"github.com/godwit-im/godwit/server/config"
 	"github.com/godwit-im/godwit/server/delivery"
 	"github.com/godwit-im/godwit/server/historian"
+	"github.com/godwit-im/godwit/server/placement"
 	"github.com/godwit-im/godwit/server/reactor"
 	"github.com/godwit-im/godwit/server/session"
 	"github.com/godwit-im/godwit/server/tail"
@@ -52,6 +52,7 @@ type Node struct {
 	reader      *kafka.Reader
 	store       history.Store        // nil without history
 	historian   *historian.Historian // nil where another process writes the store
+	watch       *historian.Watch     // of that process; nil where there is none
 	timelines   *timeline.Service
 	reads       *readPool
 	verifiers   *verifyPool
@@ -97,10 +98,7 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 	if n.producer, err = kafka.NewProducer(kc); err != nil {
 		return nil, err
 	}
-	workers := c.Workers
-	if workers == 0 {
-		workers = runtime.GOMAXPROCS(0)
-	}
+	workers := workersOf(c)
 	n.verifiers = newVerifyPool(verifier, workers)
 
 	tails := tail.NewTails(c.Kafka.Generation, c.Kafka.Partitions, workers, int64(c.Limits.TailBytes))
@@ -140,16 +138,15 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 	if n.store, err = historian.Open(ctx, c, o.Log); err != nil {
 		return nil, err
 	}
-	if err := n.startReads(c, kc, tails, memory); err != nil {
+	readings, err := n.startReads(c, kc, tails, memory)
+	if err != nil {
 		return nil, err
 	}
 	deps.Read = n.reads.later // nobody is let in before the node serves
-	if c.History.Store == config.HistoryPebble {
-		if err := n.startHistorian(ctx, c, kc, workers); err != nil {
-			return nil, err
-		}
+	if err := n.startHistory(ctx, c, kc, deps.Placement); err != nil {
+		return nil, err
 	}
-	if err := n.startAdmin(c, &o, deps, re); err != nil {
+	if err := n.startAdmin(c, &o, deps, re, readings); err != nil {
 		return nil, err
 	}
 	if err := n.consumer.Add(deps.Placement.Partitions(), time.Now().Add(-backplane.Rewind).UnixMilli()); err != nil {
@@ -160,32 +157,42 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 }
 
 // startReads makes what answers questions about timelines.
-func (n *Node) startReads(c *config.Config, kc kafka.Config, tails *tail.Tails, memory *delivery.Memory) (err error) {
+func (n *Node) startReads(c *config.Config, kc kafka.Config, tails *tail.Tails, memory *delivery.Memory) (_ *readings, err error) {
 	if n.reader, err = kafka.NewReader(kc); err != nil {
-		return err
+		return nil, err
 	}
 	n.timelines, err = timeline.New(timeline.Config{
 		Generation: c.Kafka.Generation, N: c.Kafka.Partitions, Tails: tails, Reader: n.reader, Store: n.store,
 		ScanBytes: timeline.DefaultScanBytes, Timeout: timeline.DefaultTimeout, Now: time.Now, Log: n.log,
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	w := &readings{timelines: n.timelines, memory: memory, generation: c.Kafka.Generation}
 	n.reads = newReadPool(w.answer)
-	return nil
+	return w, nil
 }
 
-// startHistorian has the node write the store that is its own.
-func (n *Node) startHistorian(ctx context.Context, c *config.Config, kc kafka.Config, workers int) error {
-	keep, err := historian.LogRetention(ctx, kc)
+// startHistory has the node write the store if it is its own, and else watch whether others
+// write it.
+func (n *Node) startHistory(ctx context.Context, c *config.Config, kc kafka.Config, m *placement.Map) error {
+	if n.store == nil {
+		return nil
+	}
+	hc, err := historianConfig(ctx, c, kc, n.log)
 	if err != nil {
 		return err
 	}
-	n.historian, err = historian.Start(historian.Config{
-		Store: n.store, Kafka: kc, Workers: workers, Retention: c.History.Retention, LogRetention: keep, Log: n.log,
+	hc.Store = n.store
+	if c.History.Store == config.HistoryPebble {
+		n.historian, err = historian.Start(hc)
+		return err
+	}
+	n.watch = historian.NewWatch(historian.WatchConfig{
+		Store: n.store, Log: n.reader, Generation: c.Kafka.Generation, N: c.Kafka.Partitions, Partitions: m.Partitions(),
+		LogRetention: hc.LogRetention, Logger: n.log,
 	})
-	return err
+	return nil
 }
 
 // verifyTopic checks that the topic is what the settings say.
@@ -216,7 +223,7 @@ func (n *Node) consume(kc kafka.Config, workers int, deps *session.Deps, re *rea
 	return err
 }
 
-func (n *Node) startAdmin(c *config.Config, o *Options, deps *session.Deps, re *reactor.Reactor) error {
+func (n *Node) startAdmin(c *config.Config, o *Options, deps *session.Deps, re *reactor.Reactor, w *readings) error {
 	token, err := c.AdminToken()
 	if err != nil {
 		return err
@@ -232,14 +239,21 @@ func (n *Node) startAdmin(c *config.Config, o *Options, deps *session.Deps, re *
 			return fmt.Errorf("server: metrics: %w", err)
 		}
 	}
-	if n.historian != nil {
-		if err := metrics.Register(n.historian); err != nil {
-			return fmt.Errorf("server: metrics: %w", err)
-		}
+	switch {
+	case n.historian != nil:
+		err = metrics.Register(n.historian)
+	case n.watch != nil:
+		err = metrics.Register(n.watch)
+	}
+	if err != nil {
+		return fmt.Errorf("server: metrics: %w", err)
 	}
 	if n.admin, err = admin.New(admin.Config{
-		Listen: c.Admin, Token: token, Gatherer: metrics, Ready: n.Ready, Producer: n.producer,
-		Body: int(c.Limits.BodyBytes), Pages: o.Pages, Sign: o.Sign,
+		Listen: c.Admin, Token: token, Gatherer: metrics, Ready: n.Ready, Warning: n.warning,
+		Producer: n.producer, Body: int(c.Limits.BodyBytes), Pages: o.Pages, Sign: o.Sign,
+		Timelines: &timelines{
+			readings: w, producer: n.producer, reader: n.reader, tails: deps.Tails, placement: deps.Placement, ready: n.Ready,
+		},
 		PublicURL: func() string { return n.advertise }, Log: n.log,
 	}); err != nil {
 		return err
@@ -266,6 +280,17 @@ func (n *Node) caughtUp() error {
 		return n.consumer.Err()
 	case !n.consumer.Ready():
 		return errors.New("the consumer has not yet caught up with the log")
+	}
+	return nil
+}
+
+// warning returns what an operator must look into although the node serves.
+func (n *Node) warning() error {
+	switch {
+	case n.historian != nil:
+		return n.historian.Err()
+	case n.watch != nil:
+		return n.watch.Err()
 	}
 	return nil
 }
@@ -322,6 +347,9 @@ func (n *Node) end(ctx context.Context) error {
 	}
 	if n.timelines != nil {
 		n.timelines.Close()
+	}
+	if n.watch != nil {
+		n.watch.Close()
 	}
 	if n.reader != nil {
 		n.reader.Close()

@@ -96,28 +96,36 @@ func (w *readings) at(r *session.Reading, offset int64) backplane.Position {
 }
 
 func (w *readings) page(ctx context.Context, r *session.Reading) error {
-	p, err := w.find(ctx, r)
+	payload, err := w.payload(ctx, r)
 	if err != nil {
 		return err
 	}
-	var page codec.PageWriter
-	page.Open(nil, r.Encoding, r.History.ID)
-	for i := range p.Entries {
-		e := &p.Entries[i]
-		if err := page.Add([]byte(r.User), w.at(r, e.Offset), e.Time, e.Value); err != nil {
-			return err
-		}
-	}
-	payload := page.Close(&codec.PageBounds{
-		After: codec.AppendCursor(nil, w.at(r, p.After)), Before: codec.AppendCursor(nil, w.at(r, p.Before)),
-		MoreAfter: p.MoreAfter, MoreBefore: p.MoreBefore,
-	})
 	op := ws.Binary
 	if r.Encoding.Text() {
 		op = ws.Text
 	}
 	r.Page = delivery.Raw(w.memory, ws.AppendFrame(nil, op, payload))
 	return nil
+}
+
+// payload returns the history page that r asks for.
+func (w *readings) payload(ctx context.Context, r *session.Reading) ([]byte, error) {
+	p, err := w.find(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	var page codec.PageWriter
+	page.Open(nil, r.Encoding, r.History.ID)
+	for i := range p.Entries {
+		e := &p.Entries[i]
+		if err := page.Add([]byte(r.User), w.at(r, e.Offset), e.Time, e.Value); err != nil {
+			return nil, err
+		}
+	}
+	return page.Close(&codec.PageBounds{
+		After: codec.AppendCursor(nil, w.at(r, p.After)), Before: codec.AppendCursor(nil, w.at(r, p.Before)),
+		MoreAfter: p.MoreAfter, MoreBefore: p.MoreBefore,
+	}), nil
 }
 
 // find reads the part of the timeline that a page is to have; see codec.History.

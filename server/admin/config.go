@@ -25,11 +25,17 @@ type Config struct {
 	Gatherer prometheus.Gatherer
 	// Ready returns nil while the node serves users, else the reason why not.
 	Ready func() error
+	// Warning returns what an operator must look into although the node serves, nil for
+	// nothing. It may be nil.
+	Warning func() error
 
-	// Producer takes the messages of backends.
+	// Producer takes the messages of backends; nil in a process that takes none.
 	Producer backplane.Producer
-	// Body is the longest body of a message in bytes, at most backplane.MaxBody.
+	// Body is the longest body of a message in bytes, at most backplane.MaxBody. Needed
+	// with Producer.
 	Body int
+	// Timelines reads and erases timelines; nil in a process that cannot.
+	Timelines Timelines
 
 	// Pages is what lies at /; nil for nothing.
 	Pages http.Handler
@@ -48,11 +54,11 @@ type Config struct {
 // resolve checks c and returns the address to listen on.
 func (c *Config) resolve() (*net.TCPAddr, error) {
 	switch {
-	case c.Gatherer == nil, c.Ready == nil, c.Producer == nil:
-		return nil, errors.New("admin: Gatherer, Ready and Producer are needed")
+	case c.Gatherer == nil, c.Ready == nil:
+		return nil, errors.New("admin: Gatherer and Ready are needed")
 	case c.Sign != nil && c.PublicURL == nil:
 		return nil, errors.New("admin: Sign needs PublicURL")
-	case c.Body <= 0 || c.Body > backplane.MaxBody:
+	case c.Producer != nil && (c.Body <= 0 || c.Body > backplane.MaxBody):
 		return nil, fmt.Errorf("admin: Body is %d bytes: it must be 1 to %d", c.Body, backplane.MaxBody)
 	}
 	// What counts is the address that is listened on, not the name it was given by.
@@ -67,7 +73,7 @@ func (c *Config) resolve() (*net.TCPAddr, error) {
 		return nil, fmt.Errorf("admin: %q is not a loopback address: the development key signs a token for anyone who asks, so others must not reach it", c.Listen)
 	}
 	if c.Token == "" {
-		return nil, fmt.Errorf("admin: %q is not a loopback address: without a token, anyone who reaches it could send messages as any user", c.Listen)
+		return nil, fmt.Errorf("admin: %q is not a loopback address: without a token, anyone who reaches it could send messages as any user, and read them all", c.Listen)
 	}
 	return addr, nil
 }

@@ -16,6 +16,10 @@ const (
 	// while they wait. At 5 ms each this is 50,000 a second.
 	maxSends = 256
 
+	// maxQuestions is how many questions about timelines may be under way at a time. Each
+	// holds a page, of 128 KB and a message, and may wait for a store or for the log.
+	maxQuestions = 64
+
 	// maxHeader bounds the head of a request in bytes.
 	maxHeader = 16 << 10
 

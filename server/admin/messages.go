@@ -151,6 +151,10 @@ func statusOf(status backplane.Status, code backplane.Code) int {
 		return http.StatusTooManyRequests
 	case backplane.CodeForbidden:
 		return http.StatusForbidden
+	case codec.CodeNotOwner:
+		return http.StatusMisdirectedRequest
+	case codec.CodeNoHistory:
+		return http.StatusNotFound
 	}
 	if codec.Retryable(code) {
 		return http.StatusServiceUnavailable

@@ -27,8 +27,9 @@ type Server struct {
 	requests *prometheus.CounterVec
 	accepts  sync.WaitGroup // the goroutine that accepts
 
-	// sends holds an entry for each send that is read or waits for the log.
-	sends chan struct{}
+	// sends holds an entry for each send that is read or waits for the log, and questions
+	// one for each request about a timeline.
+	sends, questions chan struct{}
 }
 
 // New checks cfg, listens, and serves from a goroutine of its own until Close.
@@ -43,7 +44,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		config: cfg,
 		limits: codec.Limits{Body: cfg.Body, Recipients: codec.DefaultLimits.Recipients},
-		sends:  make(chan struct{}, maxSends),
+		sends:  make(chan struct{}, maxSends), questions: make(chan struct{}, maxQuestions),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "godwit", Subsystem: "admin", Name: "requests_total",
 			Help: "Requests to the admin port, by endpoint, method and HTTP status.",
@@ -111,7 +112,13 @@ func (s *Server) routes() http.Handler {
 	handle("GET /debug/pprof/profile", "pprof", s.guard, http.HandlerFunc(pprof.Profile))
 	handle("GET /debug/pprof/symbol", "pprof", s.guard, http.HandlerFunc(pprof.Symbol))
 	handle("GET /debug/pprof/trace", "pprof", s.guard, http.HandlerFunc(pprof.Trace))
-	handle("POST /v1/messages", "messages", s.guard, sameOrigin(s.messages))
+	if s.config.Producer != nil {
+		handle("POST /v1/messages", "messages", s.guard, sameOrigin(s.messages))
+	}
+	if s.config.Timelines != nil {
+		handle("GET /v1/history", "history", s.guard, sameOrigin(s.history))
+		handle("DELETE /v1/history", "history", s.guard, sameOrigin(s.erase))
+	}
 	if s.config.Sign != nil {
 		handle("GET /dev/token", "token", s.guard, sameOrigin(s.token))
 	}
@@ -129,7 +136,13 @@ func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
 		writeText(w, http.StatusServiceUnavailable, err.Error())
 		return
 	}
-	writeText(w, http.StatusOK, "ready")
+	text := "ready"
+	if s.config.Warning != nil {
+		if err := s.config.Warning(); err != nil {
+			text += "\nwarning: " + err.Error()
+		}
+	}
+	writeText(w, http.StatusOK, text)
 }
 
 func writeText(w http.ResponseWriter, status int, text string) {

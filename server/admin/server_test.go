@@ -164,7 +164,7 @@ func TestNewRefuses(t *testing.T) {
 			c.Listen, c.Token, c.Sign, c.PublicURL = "0.0.0.0:0", "secret", sign, func() string { return "" }
 		}, `the development key signs a token for anyone who asks`},
 		{"Sign alone", func(c *Config) { c.Sign = sign }, "admin: Sign needs PublicURL"},
-		{"no producer", func(c *Config) { c.Producer = nil }, "admin: Gatherer, Ready and Producer are needed"},
+		{"no metrics", func(c *Config) { c.Gatherer = nil }, "admin: Gatherer and Ready are needed"},
 		{"no body", func(c *Config) { c.Body = 0 }, "admin: Body is 0 bytes: it must be 1 to 65536"},
 		{"a body beyond the protocol's", func(c *Config) { c.Body = backplane.MaxBody + 1 }, "admin: Body is 65537 bytes"},
 		{"no address", func(c *Config) { c.Listen = "here" }, `admin: "here" is not an address to listen on`},
@@ -202,6 +202,36 @@ func TestProbes(t *testing.T) {
 	r, body := p.request("GET", "/readyz", "")
 	if r.StatusCode != 503 || body != "the consumer is 12 records behind\n" || r.Header.Get("Retry-After") == "" {
 		t.Errorf("readyz of a node that is not: %s, %q, %v", r.Status, body, r.Header)
+	}
+}
+
+// A warning does not make a node unready.
+func TestReadinessWithAWarning(t *testing.T) {
+	var warning error
+	p := start(t, func(c *Config) { c.Warning = func() error { return warning } })
+	if r, body := p.request("GET", "/readyz", ""); r.StatusCode != 200 || body != "ready\n" {
+		t.Errorf("nothing to warn of: %s, %q", r.Status, body)
+	}
+	warning = errors.New("history is 100h behind")
+	if r, body := p.request("GET", "/readyz", ""); r.StatusCode != 200 || body != "ready\nwarning: history is 100h behind\n" {
+		t.Errorf("with a warning: %s, %q", r.Status, body)
+	}
+	p.ready = errors.New("the node is stopping")
+	if r, body := p.request("GET", "/readyz", ""); r.StatusCode != 503 || body != "the node is stopping\n" {
+		t.Errorf("not ready: %s, %q", r.Status, body)
+	}
+}
+
+// A process that is no node has neither messages nor timelines.
+func TestWithoutANode(t *testing.T) {
+	p := start(t, func(c *Config) { c.Producer, c.Body = nil, 0 })
+	for _, request := range [][2]string{{"POST", "/v1/messages"}, {"GET", "/v1/history?user=alice"}, {"DELETE", "/v1/history?user=alice"}} {
+		if r, body := p.request(request[0], request[1], post); r.StatusCode != 404 {
+			t.Errorf("%s %s: %s, %s", request[0], request[1], r.Status, body)
+		}
+	}
+	if r, body := p.request("GET", "/readyz", ""); r.StatusCode != 200 {
+		t.Errorf("readyz: %s, %s", r.Status, body)
 	}
 }
 

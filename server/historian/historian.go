@@ -3,6 +3,7 @@ package historian
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -128,6 +129,9 @@ func (h *Historian) Err() error {
 	return h.writer.Lag(time.Now(), h.config.LogRetention)
 }
 
+// Ready returns nil while the log is read, else why it is not.
+func (h *Historian) Ready() error { return h.source.Err() }
+
 // Close stops reading, and writes what has been read in the time that ctx leaves. An
 // error says that some of it was not written, which is made good from the log.
 func (h *Historian) Close(ctx context.Context) error {
@@ -138,11 +142,36 @@ func (h *Historian) Close(ctx context.Context) error {
 	return err
 }
 
+// collectors are what the metrics are made of. Those of a consumer are left out: a node has
+// one of its own, whose metrics have the same names.
+func (h *Historian) collectors() []prometheus.Collector {
+	if h.config.Group == "" {
+		return []prometheus.Collector{h.writer}
+	}
+	return []prometheus.Collector{h.writer, h.source}
+}
+
 // Describe implements prometheus.Collector.
-func (h *Historian) Describe(ch chan<- *prometheus.Desc) { h.writer.Describe(ch) }
+func (h *Historian) Describe(ch chan<- *prometheus.Desc) {
+	for _, c := range h.collectors() {
+		c.Describe(ch)
+	}
+	ch <- alarmDesc
+}
 
 // Collect implements prometheus.Collector.
-func (h *Historian) Collect(ch chan<- prometheus.Metric) { h.writer.Collect(ch) }
+func (h *Historian) Collect(ch chan<- prometheus.Metric) {
+	for _, c := range h.collectors() {
+		c.Collect(ch)
+	}
+	collectAlarm(ch, h.Err())
+}
+
+// Group returns the name of the consumer group whose members write the history of a
+// messages topic.
+func Group(namespace string, generation uint32) string {
+	return fmt.Sprintf("%s.history.%d", namespace, generation)
+}
 
 // LogRetention asks how long the log keeps records, 0 for ever.
 func LogRetention(ctx context.Context, c kafka.Config) (time.Duration, error) {

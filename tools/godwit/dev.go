@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -61,27 +62,37 @@ func checkLoopback(address string) error {
 	return nil
 }
 
-func runDev(stdout, stderr io.Writer, c *config.Config, data string) (err error) {
+func runDev(stdout, stderr io.Writer, c *config.Config, data string) error {
 	log, err := newLogger(c.Log, stderr)
 	if err != nil {
 		return err
 	}
-	key, err := auth.OpenDevKey(data)
+	broker, o, err := openDev(c, data, log)
 	if err != nil {
 		return err
 	}
+	defer broker.Close()
+	o.Pages = web.Handler()
+	return runNode(o, func(n *server.Node) { greet(stdout, n, data) })
+}
+
+// openDev starts the embedded broker of a data folder, which the caller closes, and returns
+// what a node on it is started with.
+func openDev(c *config.Config, data string, log *slog.Logger) (_ *embedded.Broker, o server.Options, err error) {
+	key, err := auth.OpenDevKey(data)
+	if err != nil {
+		return nil, o, err
+	}
 	secret, err := auth.ReadKey(key.File())
 	if err != nil {
-		return err
+		return nil, o, err
 	}
 	ec := embedded.DefaultConfig()
 	ec.DataDir, ec.Logger = data, log
 	broker, err := embedded.Start(ec)
 	if err != nil {
-		return err
+		return nil, o, err
 	}
-	defer broker.Close()
-
 	c.Node = "dev"
 	c.Kafka.Brokers = []string{broker.Addr()}
 	c.Kafka.Namespace, c.Kafka.Generation, c.Kafka.Partitions = ec.Namespace, ec.Generation, ec.Partitions
@@ -89,12 +100,13 @@ func runDev(stdout, stderr io.Writer, c *config.Config, data string) (err error)
 	c.History.Store, c.History.Folder = config.HistoryPebble, filepath.Join(data, "history")
 	c, err = config.Load(*c, nil, nil) // completes and checks it
 	if err != nil {
-		return err
+		broker.Close()
+		return nil, o, err
 	}
-	return runNode(server.Options{
-		Config: c, Key: secret, Embedded: true, Pages: web.Handler(), Log: log,
+	return broker, server.Options{
+		Config: c, Key: secret, Embedded: true, Log: log,
 		Sign: func(user string, ttl time.Duration) (string, error) { return key.Sign(user, ttl, time.Now()) },
-	}, func(n *server.Node) { greet(stdout, n, data) })
+	}, nil
 }
 
 // greet tells where everything is, and what to do next.

@@ -55,6 +55,7 @@ func newRoot() *cobra.Command {
 		newConfig(),
 		newDev(),
 		newHashCheck(),
+		newHistory(),
 		newListen(),
 		newLoad(),
 		newRoute(),

@@ -33,13 +33,13 @@ func TestSendOutcomes(t *testing.T) {
 	s := newScript(t)
 	p := newClient(t, s, ``)
 	c := s.welcome()
-	p.run(`globalThis.sends = ["yes", "no", "maybe", "later"].map((body) => client.send({to: ["bob", "carol"], body}))`)
+	p.run(`globalThis.sends = ["yes", "no", "maybe", "later"].map((body) => client.send({to: ["bob", "carol"], body, ttl: body === "yes" ? 5000 : 0}))`)
 	byBody := map[any]map[string]any{}
 	for range 4 {
 		f := c.readSend()
 		byBody[f["body"]] = f
 	}
-	if f := byBody["yes"]; fmt.Sprint(f["to"]) != "[bob carol]" || f["kind"] != "message" || len(f["id"].(string)) != 32 {
+	if f := byBody["yes"]; fmt.Sprint(f["to"]) != "[bob carol]" || f["kind"] != "message" || f["ttl_ms"] != 5000.0 || byBody["no"]["ttl_ms"] != nil || len(f["id"].(string)) != 32 {
 		t.Errorf("the frame is %v", f)
 	}
 	c.ack(byBody["yes"], "stored", "")
@@ -55,6 +55,12 @@ func TestSendOutcomes(t *testing.T) {
 	}
 	// After an unknown, a rejection of the repetition does not settle the first attempt.
 	c.ack(again, "rejected", "body_too_large")
+	// But the history may have it.
+	looked := c.readHistory()
+	if looked["after"] != "c0" || looked["peer"] != "bob" {
+		t.Errorf("asked for %v", looked)
+	}
+	c.page(looked, map[string]any{"self": true, "id": byBody["maybe"]["id"]})
 	c.ack(byBody["later"], "rejected", "overloaded")
 	again = c.readSend()
 	if again["id"] != byBody["later"]["id"] {
@@ -62,7 +68,7 @@ func TestSendOutcomes(t *testing.T) {
 	}
 	c.ack(again, "stored", "")
 	p.run(`await Promise.all(sends.map((s) => s.settled))`)
-	p.is(`sends.map((s) => s.state).join()`, "stored,rejected,unknown,stored")
+	p.is(`sends.map((s) => s.state + s.found).join()`, "storedfalse,rejectedfalse,unknowntrue,storedfalse")
 	p.is(`sends[3].attempts`, "2")
 }
 
@@ -306,12 +312,37 @@ func TestPage(t *testing.T) {
 		"from": "alice", "to": []string{"bob", "carol"}, "id": f["id"], "kind": "message",
 	})
 	c.deliver(2, "hello alice")
-	c.send(map[string]any{"type": "gap", "from_seq": 3, "to_seq": 9, "reason": "outbox_full", "after": "c2", "before": "c9"})
-	p.do(chromedp.WaitVisible(pane("alice", "phone", `[data-testid=gap][data-from-seq="3"][data-to-seq="9"][data-reason=outbox_full]`)))
+	c.send(map[string]any{"type": "gap", "from_seq": 3, "to_seq": 3, "reason": "retention", "after": "c2", "before": "c9"})
+	p.do(chromedp.WaitVisible(pane("alice", "phone", `[data-testid=gone][data-code=""]`)))
 	p.is(`[...document.querySelectorAll("[data-device=phone][data-user=alice] [data-testid=message]")].map((m) =>
 		[m.dataset.state, m.dataset.seq, m.dataset.cursor, m.querySelector("p").textContent].join(" ")).join("; ")`,
 		"stored 1 c1 <b>hi</b>; delivered 2 c2 hello alice")
-	p.is(`[...document.querySelectorAll("[data-device=phone][data-user=alice] dd")].map((n) => n.textContent).join()`, "9,2,1,7")
+	p.is(`[...document.querySelectorAll("[data-device=phone][data-user=alice] dd")].map((n) => n.textContent).join()`, "3,2,1,0 s")
+
+	// What came before comes from the history, until there is nothing more.
+	p.do(chromedp.Click(pane("alice", "phone", `[data-testid=earlier]`)))
+	h := c.readHistory()
+	if h["before"] != "c1" {
+		t.Errorf("asked for %v", h)
+	}
+	c.page(h, map[string]any{"body": "before"})
+	p.do(chromedp.WaitNotVisible(pane("alice", "phone", `[data-testid=earlier]`)))
+	p.is(`[...document.querySelectorAll("[data-device=phone][data-user=alice] [data-testid=message]")].map((m) =>
+		m.dataset.state + " " + m.querySelector("p").textContent).join("; ")`,
+		"history before; stored <b>hi</b>; delivered hello alice")
+
+	// A message that comes late shows that the pane is behind, for a while.
+	now := time.Now().UnixMilli()
+	for i, ago := range []int64{0, 65_000} {
+		c.send(map[string]any{
+			"type": "deliver", "seq": 4 + i, "cursor": fmt.Sprint("d", i), "time": now - ago, "message_id": fmt.Sprint("d", i),
+			"from": "bob", "to": []string{"alice"}, "id": fmt.Sprint("d", i), "kind": "message", "body": "late",
+		})
+	}
+	p.do(chromedp.WaitVisible(pane("alice", "phone", `[data-testid=notice]`)))
+	p.is(`document.querySelector("[data-testid=pane]").dataset.behind`, "65")
+	p.until(`document.querySelector("[data-testid=pane]").dataset.behind === "0"`)
+	p.do(chromedp.WaitNotVisible(pane("alice", "phone", `[data-testid=notice]`)))
 
 	c.close(ws.StatusCode(4003), "forbidden")
 	p.do(

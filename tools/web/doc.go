@@ -10,14 +10,15 @@
 // port, so it works where package admin serves it with a development key.
 //
 // The page is driven by tests through attributes that stay as they are. A pane is
-// [data-testid=pane] with data-user, data-device and data-state (connecting,
-// connected, waiting, closed). In it are [data-testid=message] with data-state
-// (queued, sending, retrying, stored, rejected, unknown, delivered), data-id,
-// data-seq, data-from and data-self; [data-testid=gap] with data-from-seq,
-// data-to-seq and data-reason; the numbers [data-testid=received], [data-testid=lost],
-// [data-testid=seq] and [data-testid=stored]; and the controls recipients, body,
-// send, burst, slow, connection and remove. add-user, add-device and add-pane are the
-// form for another pane.
+// [data-testid=pane] with data-user, data-device, data-state (connecting,
+// connected, waiting, closed) and data-behind (by how many seconds it lags behind while
+// it catches up, else 0). In it are [data-testid=message] with data-state
+// (queued, sending, retrying, stored, rejected, unknown, delivered, history), data-id,
+// data-seq, data-cursor, data-from and data-self; [data-testid=gone] with data-code; the
+// numbers [data-testid=received], [data-testid=behind], [data-testid=seq] and
+// [data-testid=stored]; and the controls recipients, body, send, burst, slow, earlier,
+// connection and remove. add-user, add-device and add-pane are the form for another
+// pane.
 //
 // Handler may be called by any goroutine, and what it returns serves any number of
 // requests at a time.

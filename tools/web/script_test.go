@@ -156,6 +156,38 @@ func (c *conn) readSend() map[string]any {
 	return frame
 }
 
+// readHistory returns the next frame, which must be a request for a page.
+func (c *conn) readHistory() map[string]any {
+	c.t.Helper()
+	frame := c.read()
+	if frame["type"] != "history" {
+		c.t.Fatalf("the client sent %v, want a history", frame)
+	}
+	return frame
+}
+
+// page answers a request with messages, of which each need only say what is special.
+func (c *conn) page(request map[string]any, messages ...map[string]any) {
+	c.t.Helper()
+	for i, m := range messages {
+		for name, value := range map[string]any{
+			"cursor": fmt.Sprint("h", i), "time": 1600000000000, "message_id": fmt.Sprint("h", i), "from": "bob",
+			"to": []string{"alice"}, "id": fmt.Sprint("h", i), "kind": "message",
+		} {
+			if m[name] == nil {
+				m[name] = value
+			}
+		}
+	}
+	if messages == nil {
+		messages = []map[string]any{}
+	}
+	c.send(map[string]any{
+		"type": "history_page", "id": request["id"], "messages": messages, "after": "h9", "before": "h0",
+		"more_after": false, "more_before": false,
+	})
+}
+
 // close ends the connection with a close frame and waits for the answer.
 func (c *conn) close(code ws.StatusCode, reason string) {
 	c.t.Helper()

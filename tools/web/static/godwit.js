@@ -17,19 +17,38 @@
 //             those of the connection that ended.
 //   welcome   the frame
 //   message   the deliver frame; body is a string, or a Uint8Array where it is not text,
-//             and is missing from what this very connection has sent
+//             and may be missing from what this very connection has sent
 //   ack       a Send of this client, whenever its state changes
-//   gap       the frame: the deliveries from_seq to to_seq were dropped
+//   gone      {after, before, code}: what lies between these cursors is gone for good. Or
+//             before is empty, and code says why the server does not take the cursor
+//             after: messages may be missing, and the client begins anew as start says
+//   gap       the frame: the deliveries from_seq to to_seq were dropped; history has them.
+//             Only with overflow "gap"
 //   error     {code, message}: an error frame, or a mistake of the server ("sequence")
 //
-// What arrives while a client is not connected is not delivered to it later: this
-// version of the protocol cannot resume.
+// The message events are one timeline without a hole, each message once, however often the
+// client connects anew: each connection goes on at the cursor where the one before ended.
+// To go on after the page was loaded again, keep client.cursor along with what the page has
+// kept of the messages, and give it as the option cursor. history() reads any part of the
+// timeline.
 
 const PROTOCOL = "godwit.v1.json";
 
 // A send is repeated with the same id for this long after its first attempt. The
 // server recognises a repetition for 60 s, so the last one still lies well within.
 const RESEND_FOR = 20_000;
+
+// How long to look into the history for a send whose outcome is unknown, and the pause
+// before the next look when it cannot be read, in ms.
+const LOOK_FOR = 5_000;
+const LOOK_PAUSE = 500;
+
+// How long history() waits for its page. The server answers within 5 s if it can be reached.
+const ASK_FOR = 15_000;
+
+// How many messages to know again by their ids. What can come twice is what "last:N"
+// repeats: 1,000, at times a few more.
+const REMEMBERED = 2_000;
 
 // How many sends may wait to be sent, in memory.
 const MAX_WAITING = 10_000;
@@ -59,14 +78,28 @@ export const RETRYABLE = new Set([
   "slow", "token_expired", "moved", "not_owner", "internal", "history_unavailable", "history_behind",
 ]);
 
+// The codes with which a server does not take a cursor.
+const CURSOR_CODES = ["unknown_cursor", "bad_cursor"];
+
+/** Why history() has no page. `retryable` says that the same may be answered later. */
+export class HistoryError extends Error {
+  constructor(code) {
+    super(`no history: ${code}`);
+    this.code = code;
+    this.retryable = RETRYABLE.has(code);
+  }
+}
+
 /** A message on its way. `state` is queued, sending, retrying, and finally stored,
- *  rejected (nothing was written; `code` says why) or unknown (it may be there). */
+ *  rejected (nothing was written; `code` says why) or unknown (it may be there, and if
+ *  `found`, it is in the sender's own timeline). */
 export class Send {
-  constructor(id, to, body, kind) {
+  constructor(id, to, body, kind, ttl) {
     this.id = id;
     this.to = to;
     this.body = body;
     this.kind = kind;
+    this.ttl = ttl;
     this.state = "queued";
     this.code = "";
     this.messageId = "";
@@ -74,7 +107,10 @@ export class Send {
     this.attempts = 0;
     this.first = 0; // when it was sent first, of performance.now()
     this.due = 0; // when to send it again
+    this.after = ""; // the client's cursor then: wherever the message is stored, it is later
     this.doubt = false; // an attempt may have been written
+    this.found = false;
+    this.looking = false; // for it in the history
     this.settled = new Promise((resolve) => (this.resolve = resolve));
   }
 }
@@ -84,6 +120,7 @@ export class GodwitClient extends EventTarget {
   #url;
   #token;
   #device;
+  #start;
   #overflow;
   #Transport;
 
@@ -107,14 +144,24 @@ export class GodwitClient extends EventTarget {
   // What the server told.
   #user = "";
   #welcome = null;
-  #cursor = "";
+  #cursor = ""; // of the last frame that had one
+  #refused = ""; // why the server does not take it, if it has said so
   #seq = 0;
+  #seen = new Set(); // message ids, the oldest first
+  #gone = ""; // what was last told to be gone, as JSON
 
   // Sends: all that are not settled, those to send next, and the ids of this connection
   // without an ack.
   #sends = new Map();
   #queue = [];
   #unanswered = new Set();
+
+  // Questions to history, {frame, resolve, reject, due} by id, and the ids of this
+  // connection without a page.
+  #asks = new Map();
+  #asked = new Set();
+
+  // The turns of limits.sends_per_second.
   #tokens = 0;
   #tokensAt = 0;
 
@@ -125,15 +172,21 @@ export class GodwitClient extends EventTarget {
    *   that is asked for one at each attempt to connect
    * @param {string} options.device  a stable name: by it the server recognises what is
    *   sent again on a new connection
-   * @param {string} [options.overflow]  what to do when this client reads too slowly
+   * @param {string} [options.cursor]  where to go on: client.cursor of an earlier page
+   * @param {string} [options.start]  where to begin without a cursor: "live", or "last:N"
+   *   with the newest N messages
+   * @param {string} [options.overflow]  what becomes of what this client is too slow for:
+   *   "auto", it comes later, in order; or "gap", it is dropped and told
    * @param {function} [options.Transport]  SocketTransport or StreamTransport
    */
-  constructor({ url, token, device, overflow = "", Transport = SocketTransport }) {
+  constructor({ url, token, device, cursor = "", start = "", overflow = "", Transport = SocketTransport }) {
     super();
     if (!device) throw new TypeError("a device name is needed");
     this.#url = url;
     this.#token = token;
     this.#device = device;
+    this.#cursor = cursor;
+    this.#start = start;
     this.#overflow = overflow;
     this.#Transport = Transport;
   }
@@ -141,7 +194,8 @@ export class GodwitClient extends EventTarget {
   get state() { return this.#state; }
   /** The last welcome frame, or null. */
   get welcome() { return this.#welcome; }
-  /** The last cursor that the server told. */
+  /** Up to where everything was handed to the page, the message of the event at hand
+   *  included; empty if there is nothing yet. */
   get cursor() { return this.#cursor; }
   /** The number of the last delivery on this connection. */
   get seq() { return this.#seq; }
@@ -174,19 +228,28 @@ export class GodwitClient extends EventTarget {
   }
 
   /** Sends a message and returns its Send, which is settled later. It may be called in
-   *  any state: what cannot be sent yet waits. */
-  send({ to, body = "", kind = "message", id = randomID() }) {
+   *  any state: what cannot be sent yet waits. ttl is for how many ms the message is
+   *  there, 0 for ever. */
+  send({ to, body = "", kind = "message", ttl = 0, id = randomID() }) {
     for (const text of [id, ...to, typeof body === "string" ? body : ""]) {
       if (!text.isWellFormed()) throw new TypeError("half a surrogate pair is not text");
     }
     if (this.#sends.has(id)) throw new Error("this id is already on its way");
     if (this.#sends.size >= MAX_WAITING) throw new Error("too many messages wait to be sent");
-    const send = new Send(id, [...to], body, kind);
+    const send = new Send(id, [...to], body, kind, ttl);
     this.#sends.set(id, send);
     this.#queue.push(send);
     this.#emit("ack", send);
     this.#pump();
     return send;
+  }
+
+  /** Reads a part of the timeline and returns a promise of the history_page frame, whose
+   *  messages are like those of message events, without seq. after, before and around
+   *  are cursors; peer is the other user of a conversation. It rejects with a HistoryError,
+   *  whose code is that of the server, "timeout", or "closed". */
+  history({ after, before, around, limit, peer } = {}) {
+    return this.#ask({ after, before, around, limit, peer }, ASK_FOR);
   }
 
   /** Replaces the token of the connection by a newer one of the same user. */
@@ -210,6 +273,7 @@ export class GodwitClient extends EventTarget {
     }
     if (attempt !== this.#attempt) return;
     this.#moved = null;
+    this.#refused = "";
     try {
       const transport = new this.#Transport(this.#address(), [PROTOCOL, `bearer.${token}`], {
         message: (text) => {
@@ -230,6 +294,8 @@ export class GodwitClient extends EventTarget {
     const url = new URL(this.#target?.url ?? this.#url);
     if (url.pathname === "/") url.pathname = "/v1/connect";
     url.searchParams.set("device", this.#device);
+    if (this.#cursor) url.searchParams.set("cursor", this.#cursor);
+    else if (this.#start) url.searchParams.set("start", this.#start);
     if (this.#overflow) url.searchParams.set("overflow", this.#overflow);
     if (this.#target) url.searchParams.set("map_version", this.#target.mapVersion);
     return url.href;
@@ -258,7 +324,11 @@ export class GodwitClient extends EventTarget {
     this.#transport = null;
     this.#attempt++;
     this.#doubtUnanswered();
-    if (code >= 4000 && code < 4100) {
+    this.#asked.clear();
+    if (code === 4000 && this.#refused && this.#cursor) {
+      this.#tellGone(this.#cursor, "", this.#refused);
+      this.#cursor = "";
+    } else if (code >= 4000 && code < 4100) {
       this.#end(code, reason);
       return;
     }
@@ -291,6 +361,9 @@ export class GodwitClient extends EventTarget {
     clearTimeout(this.#retryTimer);
     clearTimeout(this.#pumpTimer);
     this.#unanswered.clear();
+    this.#asked.clear();
+    for (const { reject } of this.#asks.values()) reject(new HistoryError("closed"));
+    this.#asks.clear();
     this.#queue = [];
     for (const send of [...this.#sends.values()]) {
       if (send.attempts === 0) this.#settle(send, "rejected", "not_sent");
@@ -316,9 +389,12 @@ export class GodwitClient extends EventTarget {
       case "ack": return this.#acked(frame);
       case "deliver": return this.#delivered(frame);
       case "gap":
+        // No cursor of a gap is to be kept: what follows it has its own.
         this.#advance(frame.from_seq, frame.to_seq);
-        this.#emit("gap", frame);
+        if (frame.reason === "retention") this.#tellGone(frame.after, frame.before, "");
+        else this.#emit("gap", frame);
         return;
+      case "history_page": return this.#paged(frame);
       case "heartbeat":
         // Its number is that of the last delivery, which shows if that one was lost.
         if (frame.seq !== this.#seq) this.#advance(frame.seq + 1, frame.seq);
@@ -328,6 +404,7 @@ export class GodwitClient extends EventTarget {
         this.#moved = frame;
         return;
       case "error":
+        if (this.#state === "connecting" && CURSOR_CODES.includes(frame.code)) this.#refused = frame.code;
         this.#emit("error", { code: frame.code, message: frame.message ?? "" });
         return;
     }
@@ -351,11 +428,26 @@ export class GodwitClient extends EventTarget {
   #delivered(frame) {
     this.#advance(frame.seq, frame.seq);
     this.#cursor = frame.cursor;
-    if (frame.body_base64 !== undefined) {
-      frame.body = Uint8Array.from(atob(frame.body_base64), (c) => c.charCodeAt(0));
-      delete frame.body_base64;
-    }
-    this.#emit("message", frame);
+    // A signal comes once, from the moment, and never out of the log.
+    if (frame.kind !== "signal" && this.#again(frame.message_id)) return;
+    this.#emit("message", decodeBody(frame));
+  }
+
+  /** Reports whether a message has been there, and remembers it. */
+  #again(id) {
+    if (this.#seen.has(id)) return true;
+    this.#seen.add(id);
+    if (this.#seen.size > REMEMBERED) this.#seen.delete(this.#seen.values().next().value);
+    return false;
+  }
+
+  /** Tells what is gone, once: who reconnects before a message has followed is told again
+   *  by the server. */
+  #tellGone(after, before, code) {
+    const gone = { after, before, code };
+    if (JSON.stringify(gone) === this.#gone) return;
+    this.#gone = JSON.stringify(gone);
+    this.#emit("gone", gone);
   }
 
   /** Takes the numbers from to to. Every number is delivered or told by a gap; a hole
@@ -370,12 +462,13 @@ export class GodwitClient extends EventTarget {
   #acked(ack) {
     this.#unanswered.delete(ack.id);
     const send = this.#sends.get(ack.id);
-    if (send?.state === "sending") {
+    if (send && ack.status === "stored") { // it may be late, and counts for all attempts
+      send.messageId = ack.message_id;
+      send.time = ack.time;
+      this.#settle(send, "stored", "");
+    } else if (send?.state === "sending") {
       send.messageId = ack.message_id ?? send.messageId;
-      if (ack.status === "stored") {
-        send.time = ack.time;
-        this.#settle(send, "stored", "");
-      } else if (ack.status === "rejected" && !RETRYABLE.has(ack.code)) {
+      if (ack.status === "rejected" && !RETRYABLE.has(ack.code)) {
         this.#giveUp(send, ack.code);
       } else {
         // Anything but stored and rejected leaves open what was written.
@@ -393,20 +486,33 @@ export class GodwitClient extends EventTarget {
   #pump() {
     clearTimeout(this.#pumpTimer);
     if (this.#state !== "connected") return;
-    const places = Math.max(1, this.#welcome.limits.in_flight - RESERVED_PLACES);
-    while (this.#queue.length > 0 && this.#unanswered.size < places) {
-      const wait = this.#takeTurn();
-      if (wait > 0) {
-        this.#pumpTimer = setTimeout(() => this.#pump(), wait);
-        return;
-      }
+    for (const [id, { frame }] of this.#asks) {
+      if (this.#asked.has(id)) continue;
+      if (!this.#mayWrite()) return;
+      this.#asked.add(id);
+      this.#write(frame);
+    }
+    while (this.#queue.length > 0 && this.#mayWrite()) {
       const send = this.#queue.shift();
       send.attempts++;
-      if (send.attempts === 1) send.first = performance.now();
+      if (send.attempts === 1) {
+        send.first = performance.now();
+        send.after = this.#cursor;
+      }
       this.#unanswered.add(send.id);
       this.#mark(send, "sending", send.code);
       this.#write(sendFrame(send));
     }
+  }
+
+  /** Takes a turn for a frame that will be answered, if the connection has a place for the
+   *  answer. If it is only a matter of time, it has #pump called then. */
+  #mayWrite() {
+    const places = Math.max(1, this.#welcome.limits.in_flight - RESERVED_PLACES);
+    if (this.#unanswered.size + this.#asked.size >= places) return false;
+    const wait = this.#takeTurn();
+    if (wait > 0) this.#pumpTimer = setTimeout(() => this.#pump(), wait);
+    return wait === 0;
   }
 
   /** Takes a turn of limits.sends_per_second, or returns the ms until there is one. It
@@ -454,9 +560,21 @@ export class GodwitClient extends EventTarget {
   }
 
   /** Settles a send that did not succeed. Once an attempt may have been written, a later
-   *  rejection says nothing about that one. */
-  #giveUp(send, code) {
-    this.#settle(send, send.doubt ? "unknown" : "rejected", code);
+   *  rejection says nothing about that one; but the history may have it, unless it is a
+   *  signal. */
+  async #giveUp(send, code) {
+    if (!send.doubt) {
+      this.#settle(send, "rejected", code);
+      return;
+    }
+    if (send.kind !== "signal") {
+      this.#mark(send, "retrying", code);
+      send.due = Infinity;
+      send.looking = true;
+      send.found = await this.#find(send);
+      if (!this.#sends.has(send.id)) return; // settled meanwhile
+    }
+    this.#settle(send, "unknown", code);
   }
 
   #settle(send, state, code) {
@@ -469,6 +587,56 @@ export class GodwitClient extends EventTarget {
     send.state = state;
     send.code = code ?? "";
     this.#emit("ack", send);
+  }
+
+  // ---- history ----
+
+  /** Asks for a page, and waits for it for so many ms. A question that a connection has
+   *  taken along is asked again on the next: reading changes nothing. */
+  #ask({ after, before, around, limit, peer }, wait) {
+    return new Promise((resolve, reject) => {
+      if (this.#state === "closed") {
+        reject(new HistoryError("closed"));
+        return;
+      }
+      const id = randomID();
+      const frame = {
+        type: "history", id, after: after || undefined, before: before || undefined, around: around || undefined,
+        limit: limit || undefined, peer: peer || undefined,
+      };
+      this.#asks.set(id, { frame, resolve, reject, due: performance.now() + wait });
+      this.#pump();
+    });
+  }
+
+  #paged(page) {
+    this.#asked.delete(page.id);
+    const ask = this.#asks.get(page.id);
+    this.#asks.delete(page.id);
+    if (page.code) {
+      ask?.reject(new HistoryError(page.code));
+    } else {
+      page.messages = (page.messages ?? []).map(decodeBody);
+      ask?.resolve(page);
+    }
+    this.#pump();
+  }
+
+  /** Looks for a send in the timeline; false also stands for not knowing. */
+  async #find(send) {
+    const until = performance.now() + LOOK_FOR;
+    let after = send.after;
+    for (;;) {
+      try {
+        const page = await this.#ask({ after, peer: send.to[0], limit: 100 }, until - performance.now());
+        if (page.messages.some((message) => message.self && message.id === send.id)) return true;
+        if (!page.more_after || page.after === after) return false;
+        after = page.after;
+      } catch (err) {
+        if (!err.retryable || performance.now() + LOOK_PAUSE > until) return false;
+        await sleep(LOOK_PAUSE);
+      }
+    }
   }
 
   // ---- time ----
@@ -486,7 +654,8 @@ export class GodwitClient extends EventTarget {
   #tickSends(now) {
     let late = false;
     for (const send of this.#sends.values()) {
-      if (send.attempts === 0) continue; // nothing is in doubt: it waits as long as it takes
+      // What was never tried is not in doubt: it waits as long as it takes.
+      if (send.attempts === 0 || send.looking) continue;
       if (now - send.first >= RESEND_FOR) {
         if (send.state === "sending") send.doubt = true;
         late = true;
@@ -496,7 +665,12 @@ export class GodwitClient extends EventTarget {
         this.#queue.push(send);
       }
     }
-    if (late) this.#queue = this.#queue.filter((send) => this.#sends.has(send.id));
+    if (late) this.#queue = this.#queue.filter((send) => this.#sends.has(send.id) && !send.looking);
+    for (const [id, { due, reject }] of this.#asks) {
+      if (now < due) continue;
+      this.#asks.delete(id);
+      reject(new HistoryError("timeout"));
+    }
     this.#pump();
   }
 
@@ -595,8 +769,18 @@ export class StreamTransport {
   }
 }
 
-function sendFrame({ id, to, body, kind }) {
+/** Makes the body of a message what the page gets, and returns the message. */
+function decodeBody(message) {
+  if (message.body_base64 !== undefined) {
+    message.body = Uint8Array.from(atob(message.body_base64), (c) => c.charCodeAt(0));
+    delete message.body_base64;
+  }
+  return message;
+}
+
+function sendFrame({ id, to, body, kind, ttl }) {
   const frame = { type: "send", id, to, kind };
+  if (ttl) frame.ttl_ms = ttl;
   if (typeof body === "string") frame.body = body;
   else frame.body_base64 = btoa(Array.from(body, (byte) => String.fromCharCode(byte)).join(""));
   return frame;

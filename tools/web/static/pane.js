@@ -2,8 +2,20 @@
 
 import { GodwitClient, SocketTransport, StreamTransport } from "./godwit.js";
 
-// How many rows a pane keeps. The page is no history.
+// With how many messages a pane begins, and how many it adds when somebody looks further
+// back.
+const FIRST_ROWS = 30;
+const MORE_ROWS = 50;
+
+// How many rows a pane keeps while its end is shown, and at most. The rest is in the
+// history.
 const MAX_ROWS = 250;
+const MAX_ROWS_BACK = 2000;
+
+// A message that comes so many ms later than others have come is one that was waiting,
+// and who gets one is behind, until for so many ms none comes.
+const LATE = 1500;
+const QUIET = 1500;
 
 // What of a body is shown.
 const MAX_TEXT = 280;
@@ -43,8 +55,10 @@ export class Pane {
   #fresh = []; // rows that the next animation frame puts in
   #received = 0;
   #stored = 0;
-  #lost = 0;
-  #gaps = 0;
+  #fastest = Infinity; // the least time of a message from the log to here, clocks' difference included
+  #behind = 0; // by how much the last message was later than that, in ms, if it was late
+  #behindTimer = 0;
+  #loading = false; // what comes before the rows
   #burst = null; // {left, stored} while one is on its way
 
   /** connect(user) returns a promise of {token, url} for a user. */
@@ -54,6 +68,7 @@ export class Pane {
     this.#root = document.getElementById("pane").content.firstElementChild.cloneNode(true);
     this.#root.dataset.user = user;
     this.#root.dataset.device = device;
+    this.#root.dataset.behind = 0;
     this.#root.setAttribute("aria-label", `${user} on ${device}`);
     this.#root.style.setProperty("--hue", hue(user));
     this.#root.querySelector(".avatar").textContent = Array.from(user)[0].toUpperCase();
@@ -66,7 +81,7 @@ export class Pane {
     this.#client = new GodwitClient({
       url, device,
       token: async () => (await connect(user)).token,
-      overflow: "gap",
+      start: `last:${FIRST_ROWS}`,
       Transport: StreamTransport.canWait ? StreamTransport : SocketTransport,
     });
     this.#listen();
@@ -79,6 +94,7 @@ export class Pane {
 
   remove() {
     this.#client.stop();
+    clearTimeout(this.#behindTimer);
     this.#root.remove();
   }
 
@@ -89,7 +105,7 @@ export class Pane {
     on("state", (change) => this.#showState(change));
     on("message", (message) => this.#showMessage(message));
     on("ack", (send) => this.#showSend(send));
-    on("gap", (gap) => this.#showGap(gap));
+    on("gone", (gone) => this.#showGone(gone));
     on("error", ({ code, message }) => this.#add(note("trouble", `${code}: ${message}`)));
   }
 
@@ -109,6 +125,11 @@ export class Pane {
       removed(this);
     });
     this.#part("burst").addEventListener("click", () => this.#startBurst());
+    this.#part("earlier").addEventListener("click", () => this.#loadEarlier());
+    const timeline = this.#part("timeline");
+    timeline.addEventListener("scroll", () => {
+      if (timeline.scrollTop < 40 && timeline.scrollHeight > timeline.clientHeight) this.#loadEarlier();
+    });
     const slow = this.#part("slow");
     slow.disabled = !StreamTransport.canWait;
     if (slow.disabled) slow.parentElement.title = SLOW_UNSUPPORTED;
@@ -166,35 +187,57 @@ export class Pane {
   #showNotice() {
     const notice = this.#part("notice");
     const slow = this.#client.readDelay > 0;
-    notice.hidden = !slow;
-    if (!slow) return;
+    const behind = Math.round(this.#behind / 1000);
+    notice.hidden = !slow && behind === 0;
+    if (notice.hidden) return;
+    const catching = behind > 0 ? `Catching up: ${behind} s behind. ` : "";
     const limits = this.#client.welcome?.limits;
-    notice.textContent = `Reads one frame every ${SLOW} ms. ` + (limits
-      ? `When the network's buffers are full, the node keeps at most ${limits.queue_messages} messages or ${size(limits.queue_bytes)} for this connection.`
+    notice.textContent = catching + (slow && limits
+      ? `Reads one frame every ${SLOW} ms. The node keeps at most ${limits.queue_messages} messages or ${size(limits.queue_bytes)} for this connection; the rest waits in the log.`
       : "");
+  }
+
+  /** Takes the time of a message that has come: whoever gets old ones is catching up. */
+  #measure(time) {
+    const took = Date.now() - time;
+    this.#fastest = Math.min(this.#fastest, took);
+    const late = took - this.#fastest;
+    this.#setBehind(late > LATE ? late : 0);
+  }
+
+  #setBehind(late) {
+    clearTimeout(this.#behindTimer);
+    if (late > 0) this.#behindTimer = setTimeout(() => this.#setBehind(0), QUIET);
+    if (late === this.#behind) return;
+    this.#behind = late;
+    this.#root.dataset.behind = Math.round(late / 1000);
+    this.#soon();
   }
 
   #showMessage(message) {
     this.#received++;
+    this.#measure(message.time);
     const own = message.self && this.#rows.get(message.id);
-    if (own) {
-      this.#place(own, message);
-    } else {
-      const row = bubble(message.from === this.user, message.from, message.to, message.body);
-      this.#place(row, message);
-      row.dataset.state = "delivered";
-      this.#add(row);
-    }
+    if (own) this.#place(own, message);
+    else this.#add(this.#row(message, "delivered"));
     this.#soon();
+  }
+
+  /** A new row for a message of the timeline. */
+  #row(message, state) {
+    const row = bubble(message.self === true, message.from, message.to, message.body);
+    this.#place(row, message);
+    row.dataset.state = state;
+    return row;
   }
 
   /** Notes on a row where in the timeline its message is. */
   #place(row, message) {
     row.dataset.id = message.id;
-    row.dataset.seq = message.seq;
+    if (message.seq) row.dataset.seq = message.seq; // a page has none
     row.dataset.cursor = message.cursor;
     row.title = `cursor ${message.cursor}\nmessage ${message.message_id}\nid ${message.id}`;
-    row.querySelector(".seq").textContent = `#${message.seq}`;
+    row.querySelector(".seq").textContent = message.seq ? `#${message.seq}` : "";
     row.querySelector("time").textContent = clock(message.time);
   }
 
@@ -212,17 +255,39 @@ export class Pane {
     this.#soon();
   }
 
-  #showGap(gap) {
-    const count = gap.to_seq - gap.from_seq + 1;
-    this.#lost += count;
-    this.#gaps++;
-    const row = note("gap", `${count} ${count === 1 ? "message was" : "messages were"} dropped: #${gap.from_seq} to #${gap.to_seq} (${gap.reason})`);
-    row.dataset.testid = "gap";
-    row.dataset.fromSeq = gap.from_seq;
-    row.dataset.toSeq = gap.to_seq;
-    row.dataset.reason = gap.reason;
-    row.title = `after ${gap.after}\nbefore ${gap.before}`;
+  #showGone({ after, before, code }) {
+    const row = note("gone", code
+      ? `Messages may be missing here: the node does not know how far this device had come (${code}).`
+      : "Messages are missing here: their time to be kept is over.");
+    row.dataset.testid = "gone";
+    row.dataset.code = code;
+    row.title = `after ${after}\nbefore ${before}`;
     this.#add(row);
+  }
+
+  /** Puts in the messages before the first of the rows. */
+  async #loadEarlier() {
+    const timeline = this.#part("timeline");
+    if (this.#loading || this.#part("earlier").hidden || timeline.childElementCount > MAX_ROWS_BACK) return;
+    this.#loading = true;
+    this.#draw(); // what was delivered must be there to be the first
+    const first = timeline.querySelector("[data-cursor]");
+    try {
+      const page = await this.#client.history({ before: first?.dataset.cursor, limit: MORE_ROWS });
+      this.#draw();
+      // The rows may have changed meanwhile; then there is another first to ask before.
+      if (timeline.querySelector("[data-cursor]") === first) {
+        const height = timeline.scrollHeight;
+        this.#part("earlier").after(...page.messages.map((message) => this.#row(message, "history")));
+        timeline.scrollTop += timeline.scrollHeight - height;
+        if (page.messages.length > 0) timeline.querySelector(".empty")?.remove();
+        this.#part("earlier").hidden = !page.more_before;
+      }
+    } catch (err) {
+      this.#add(note("trouble", err.message));
+    } finally {
+      this.#loading = false;
+    }
   }
 
   #add(row) {
@@ -250,15 +315,16 @@ export class Pane {
     if (this.#fresh.length > 0) {
       timeline.querySelector(".empty")?.remove();
       timeline.append(...this.#fresh.splice(0));
-      while (timeline.childElementCount > MAX_ROWS) this.#forget(timeline.firstElementChild);
+      // Who looks back keeps what is there, within reason.
+      while (timeline.childElementCount > (atEnd ? MAX_ROWS : MAX_ROWS_BACK)) this.#forget(this.#part("earlier").nextElementSibling);
       if (atEnd) timeline.scrollTop = timeline.scrollHeight;
     }
     this.#part("seq").textContent = this.#client.seq;
     this.#part("received").textContent = this.#received;
     this.#part("stored").textContent = this.#stored;
-    this.#part("lost").textContent = this.#lost;
-    this.#part("lost").title = `in ${this.#gaps} ${this.#gaps === 1 ? "gap" : "gaps"}`;
-    this.#root.classList.toggle("lossy", this.#lost > 0);
+    this.#part("behind").textContent = `${Math.round(this.#behind / 1000)} s`;
+    this.#root.classList.toggle("late", this.#behind > 0);
+    this.#showNotice();
     this.#drawBurst();
   }
 
@@ -276,6 +342,7 @@ export class Pane {
 
   #forget(row) {
     row.remove();
+    this.#part("earlier").hidden = false;
     if (this.#rows.get(row.dataset.id) === row) this.#rows.delete(row.dataset.id);
   }
 }

@@ -26,7 +26,6 @@ func leader(t *testing.T, admin *kadm.Client, topic string, p backplane.Partitio
 // way to use the log goes on with those that are left, and what was acknowledged is in
 // it.
 func TestLeadersAreLost(t *testing.T) {
-	t.Parallel() // starting Kafka takes its time
 	nodes := kafkatest.Cluster(t, 3)
 	const n = 3
 	cfg := nodes.Config(t, n)

@@ -313,7 +313,6 @@ func TestGroupErrors(t *testing.T) {
 
 // The broker is killed and comes back: the members go on.
 func TestGroupBrokerIsKilled(t *testing.T) {
-	t.Parallel() // starting Kafka takes its time
 	broker := kafkatest.Private(t)
 	const n = 4
 	cfg := broker.Config(t, n)

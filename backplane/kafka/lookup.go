@@ -57,8 +57,13 @@ func newLookup(client *kgo.Client, cfg *Config) *lookup {
 func (l *lookup) try(ctx context.Context, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
+	var why error // of the last attempt that came to its end
 	for {
 		err := once(ctx, f)
+		if err != nil && why != nil && ctx.Err() != nil {
+			err = why // the time was over in the middle of an attempt
+		}
+		why = err
 		switch {
 		case err == nil || !passes(err):
 			return err

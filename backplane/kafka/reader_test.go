@@ -433,14 +433,14 @@ func TestReaderEnds(t *testing.T) {
 		none := func(*backplane.Record) bool { return true }
 
 		r := newReader(t, cfg)
-		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		defer cancel()
 		if err := r.Scan(ctx, 0, 5, 11, none); err == nil || !strings.Contains(err.Error(), "offset 10") {
 			t.Errorf("Scan beyond the end: %v, want an error at offset 10", err)
 		}
 
 		impatient := cfg
-		impatient.Consumer.OffsetTimeout = 300 * time.Millisecond
+		impatient.Consumer.OffsetTimeout = 2 * time.Second
 		r = newReader(t, impatient)
 		if err := r.Scan(t.Context(), 0, 5, 11, none); err == nil {
 			t.Error("no error for records that do not come")

@@ -122,6 +122,7 @@ auto.create.topics.enable=false
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
 replica.lag.time.max.ms=3000
+controller.quorum.request.timeout.ms=10000
 PROPERTIES
   if [[ ! -e $data/log/meta.properties ]]; then
     local id=${KAFKA_CLUSTER_ID:-}

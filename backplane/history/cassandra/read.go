@@ -1,6 +1,7 @@
 package cassandra
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -76,7 +77,7 @@ func (r *reader) begin(ctx context.Context) error {
 	wg.Wait()
 	r.first = max(r.first, erased+1)
 	r.buckets = slices.DeleteFunc(r.buckets, func(bucket int64) bool { return bucket < bucketOf(r.first) })
-	return errors.Join(err, unknown)
+	return cmp.Or(err, unknown)
 }
 
 // moreBuckets asks for the next buckets of the range.
@@ -129,7 +130,7 @@ func (r *reader) page(ctx context.Context) (history.Page, error) {
 			wg.Go(func() { found[i], errs[i] = r.look(ctx, bucket, r.Limit-len(page.Entries), r.Bytes-size) })
 		}
 		wg.Wait()
-		if err := errors.Join(errs...); err != nil {
+		if err := cmp.Or(errs...); err != nil {
 			return history.Page{}, err
 		}
 		for _, entries := range found {

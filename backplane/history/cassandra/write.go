@@ -25,17 +25,15 @@ func (s *Store) apply(ctx context.Context, b *history.Batch) error {
 	if err != nil {
 		return err
 	}
-	w := &batchWriter{Batch: b, store: s, set: set, group: s.group(ctx), day: dayOf(b.Applied.Time), now: s.now().UnixMilli()}
-	for i := range b.Entries {
-		w.day = max(w.day, dayOf(b.Entries[i].Time))
-	}
-	if w.day > pos.day() {
+	day := dayOf(b.Applied.Time)
+	if day > pos.day() {
 		// Another process may have come further since pos was read, and begun the day.
 		if pos, err = s.readPosition(ctx, at); err != nil {
 			return err
 		}
-		w.writeDays(pos)
 	}
+	w := &batchWriter{Batch: b, store: s, set: set, group: s.group(ctx), day: day, now: s.now().UnixMilli()}
+	w.writeDays(pos)
 	w.writeErasures()
 	w.writeEntries()
 	if err := w.group.wait(); err != nil {
@@ -96,7 +94,7 @@ func (w *batchWriter) writeDays(pos position) {
 	}
 	for i := range w.Entries {
 		begin(dayOf(w.Entries[i].Time))
-		last = w.Entries[i].Offset
+		last = max(last, w.Entries[i].Offset)
 	}
 	begin(w.day)
 }

@@ -76,7 +76,7 @@ func TestPackagesWithGoroutinesLookForLeaks(t *testing.T) {
 				t.Fatal(err)
 			}
 			looks = looks || bytes.Contains(text, []byte("goleak.VerifyTestMain(")) || bytes.Contains(text, []byte("goleak.Find(")) ||
-				bytes.Contains(text, []byte("kafkatest.Main("))
+				bytes.Contains(text, []byte("kafkatest.Main(")) || bytes.Contains(text, []byte("cassandratest.Main("))
 		}
 		if !looks {
 			t.Errorf("%s starts goroutines, and its tests do not look for leaks: call goleak.VerifyTestMain in TestMain", p.name())

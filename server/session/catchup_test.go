@@ -289,6 +289,35 @@ func TestReadingsAreBounded(t *testing.T) {
 	}
 }
 
+// TestReadingsWithoutCredits: while sends have all the credits of the loop, who waits to
+// read goes on waiting, and the loop goes on.
+func TestReadingsWithoutCredits(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.Answers = 3 })
+	r.record(0, text("alice", "bob", "0"), 0, "bob")
+	cursor := string(codec.AppendCursor(nil, backplane.Position{Generation: 1, Partition: backplane.PartitionOf("bob", 4), Offset: -1}))
+	alice := r.connect("alice", codec.JSON)
+	alice.send("m1", "carol", "hello")
+	var peers []*peer
+	for range 4 {
+		peers = append(peers, r.connect("bob", codec.JSON, "cursor="+cursor))
+	}
+	if len(r.readings) != 2 {
+		t.Fatalf("%d readings at once, want 2", len(r.readings))
+	}
+	alice.send("m2", "carol", "hello") // finds no credit either
+	for second := range 20 {
+		for len(r.readings) > 0 {
+			r.work(100)
+		}
+		r.at(second)
+	}
+	for i, p := range peers {
+		if d := p.want(codec.FrameDeliver).Deliver; string(d.Message.Body) != "0" {
+			t.Errorf("device %d got %q", i, d.Message.Body)
+		}
+	}
+}
+
 // TestDevicesModel: whatever devices, the mailbox and the readings do, each device that
 // resumes by its cursor has in the end exactly its user's messages, in order, and the
 // numbers on each connection are contiguous.

@@ -112,8 +112,9 @@ func (l *Loop) answeredReading(a *Answer, s *Session) {
 		}
 	}
 	r.Release()
-	// Who found no room reads now.
-	for len(l.readers) > 0 && l.reading < l.config.Readings {
+	// Who found no room reads now. Who finds none again, because sends have all the
+	// credits, waits on at the end of the queue: so each is asked once.
+	for n := len(l.readers); n > 0 && l.reading < l.config.Readings; n-- {
 		h := l.readers[0]
 		l.readers = l.readers[1:]
 		if s := l.lane.Session(h); s != nil {

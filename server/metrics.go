@@ -10,6 +10,7 @@ import (
 	"github.com/godwit-im/godwit/server/reactor"
 	"github.com/godwit-im/godwit/server/session"
 	"github.com/godwit-im/godwit/server/tail"
+	"github.com/godwit-im/godwit/server/timeline"
 )
 
 // collector gives the node's own numbers to Prometheus. It reads counters that the
@@ -25,6 +26,7 @@ type collector struct {
 	registry    *registry.Registry
 	memory      *delivery.Memory
 	tails       *tail.Tails
+	timelines   *timeline.Counters
 	dispatchers []*delivery.Dispatcher
 }
 
@@ -57,6 +59,17 @@ var (
 	overflowsDesc      = desc("overflows_total", "Connections that began to catch up for want of room, by reason.", "reason")
 	readsFailedDesc    = desc("catch_up_reads_failed_total", "Readings of connections that catch up that failed; they are tried again.")
 	tailBytesDesc      = desc("tail_bytes", "Memory of the recent messages that the node keeps.")
+	scansDesc          = desc("timeline_scans_total", "Scans of the log for connections and pages that the tail could not serve; one serves all who wait.")
+	scannedDesc        = desc("timeline_scanned_records_total", "Records that those scans have read.")
+	restartsDesc       = desc("timeline_window_restarts_total", "Times that what such scans keep was begun at another place of the log.")
+	evictedDesc        = desc("timeline_window_evicted_records_total", "Records that it gave up to move on.")
+	emptiedDesc        = desc("timeline_windows_emptied_total", "Times that it was given up for want of memory.")
+	idsForgottenDesc   = desc("timeline_forgotten_message_ids_total", "Message ids that scans forgot before their time, for want of room; a retry of one is read twice.")
+	windowsDesc        = desc("timeline_windows", "Partitions of which something was read from the log and is kept for a moment.")
+	windowBytesDesc    = desc("timeline_window_bytes", "Memory of that.")
+	storeReadsDesc     = desc("timeline_store_reads_total", "Reads of the history store.")
+	questionsDesc      = desc("timeline_questions_total", "Questions that reads have asked: how far history has come, and where a partition of the log begins and ends.", "of")
+	readFailuresDesc   = desc("timeline_failures_total", "Reads of the log and of the history store, and questions to them, that failed.")
 	gapsDesc           = desc("gaps_total", "Gaps told to clients.")
 	heartbeatsDesc     = desc("heartbeats_total", "Heartbeats sent to clients.")
 	frameBytesDesc     = desc("frame_bytes", "Memory of all frames on their way to clients, and of messages that clients have not finished.")
@@ -111,6 +124,18 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		counter(overflowsDesc, sum(func(c *session.Counters) uint64 { return c.Overflow(i) }), name)
 	}
 	gauge(tailBytesDesc, c.tails.Bytes())
+	counter(scansDesc, c.timelines.Scans.Load())
+	counter(scannedDesc, c.timelines.Scanned.Load())
+	counter(restartsDesc, c.timelines.Restarts.Load())
+	counter(evictedDesc, c.timelines.Evicted.Load())
+	counter(emptiedDesc, c.timelines.Emptied.Load())
+	counter(idsForgottenDesc, c.timelines.Forgotten.Load())
+	gauge(windowsDesc, c.timelines.Windows.Load())
+	gauge(windowBytesDesc, c.timelines.Bytes.Load())
+	counter(storeReadsDesc, c.timelines.Stored.Load())
+	counter(questionsDesc, c.timelines.Asked.Load(), "store")
+	counter(questionsDesc, c.timelines.Bounds.Load(), "log")
+	counter(readFailuresDesc, c.timelines.Failed.Load())
 	counter(gapsDesc, sum(func(c *session.Counters) uint64 { return c.Gaps.Load() }))
 	counter(heartbeatsDesc, sum(func(c *session.Counters) uint64 { return c.Heartbeats.Load() }))
 	for i, name := range session.DropReasons() {

@@ -233,7 +233,7 @@ func (n *Node) startAdmin(c *config.Config, o *Options, deps *session.Deps, re *
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		n.producer, n.consumer,
-		&collector{reactor: re, registry: deps.Registry, memory: deps.Memory, tails: deps.Tails, dispatchers: n.dispatchers},
+		&collector{reactor: re, registry: deps.Registry, memory: deps.Memory, tails: deps.Tails, timelines: n.timelines.Counters(), dispatchers: n.dispatchers},
 	} {
 		if err := metrics.Register(m); err != nil {
 			return fmt.Errorf("server: metrics: %w", err)

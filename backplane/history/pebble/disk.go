@@ -41,15 +41,15 @@ func (d *disk) persist(f func() error) error {
 }
 
 // settle returns when f has succeeded, and never if it does not: what a sync has failed
-// to write may be lost, and a second one would not say so. Its goroutine stays behind,
-// with what Pebble has locked, until the process ends.
+// to write may be lost, and a second one would not say so. Its goroutine stays there
+// until the process ends.
 func (d *disk) settle(f func() error) error {
 	err := f()
 	for errors.Is(err, syscall.EINTR) {
 		err = f()
 	}
 	if err != nil {
-		d.health.fail(fmt.Errorf("%w: the disk failed: %w", errEngine, err))
+		d.health.stall(fmt.Errorf("a sync failed, and history is not written before the process is started again: %w", err))
 		select {}
 	}
 	return nil
@@ -69,7 +69,11 @@ func (d *disk) open(f func() (vfs.File, error)) (vfs.File, error) {
 }
 
 func (d *disk) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	return d.open(func() (vfs.File, error) { return d.FS.Create(name, c) })
+	f, err := d.open(func() (vfs.File, error) { return d.FS.Create(name, c) })
+	if base := d.PathBase(name); err == nil && isManifest(base) {
+		f = &manifest{File: f, disk: d, dir: d.PathDir(name), seal: seal{name: base}}
+	}
+	return f, err
 }
 
 func (d *disk) OpenReadWrite(name string, c vfs.DiskWriteCategory, opts ...vfs.OpenOption) (vfs.File, error) {

@@ -18,6 +18,10 @@ const (
 	// openFiles bounds the files that are kept open. A table has 2 to 128 MB.
 	openFiles = 500
 
+	// manifestBytes is the size at which Pebble begins a new manifest, which is read whole
+	// when the store is opened.
+	manifestBytes = 16 << 20
+
 	// filterBits is the size of a Bloom filter's entry: 1 % of the days on which a user
 	// has nothing are looked at in vain.
 	filterBits = 10

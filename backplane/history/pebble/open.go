@@ -61,22 +61,27 @@ func open(dir string, o Options, on vfs.FS) (*Store, error) {
 	select {
 	case err = <-finished:
 	case <-trouble:
-		// What hangs below ends with the disk's trouble, or never.
-		go func() {
-			if <-finished == nil {
-				s.db.Close()
-			}
-			s.lock.Close()
-		}()
-		if err = s.health.reason(); errors.Is(err, errEngine) {
-			err = corrupt(dir, err)
+		go s.abandon(finished)
+		if err = s.health.readable(); err != nil { // Pebble gave up about what it found in a file
+			return nil, corrupt(dir, err)
 		}
-		return nil, err
+		return nil, s.health.reason()
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.lock.Close())
 	}
 	return s, nil
+}
+
+// abandon closes what was not opened in time, when the disk's trouble ends.
+func (s *Store) abandon(finished <-chan error) {
+	err := <-finished
+	if err == nil {
+		err = s.db.Close()
+	}
+	if err = errors.Join(err, s.lock.Close()); err != nil {
+		s.log.Warn("the history store was not opened, since the disk was in trouble", "err", err)
+	}
 }
 
 // used reports whether a lock was refused because somebody has it: another process, or
@@ -120,6 +125,9 @@ func (s *Store) inspect() (exists bool, err error) {
 		return false, s.whyNot(err)
 	}
 	if desc.Exists {
+		if err := checkSeal(s.fs, s.dir, desc.ManifestFilename); err != nil {
+			return true, s.whyNot(err)
+		}
 		return true, nil
 	}
 	names, err := s.fs.List(s.dir)
@@ -160,6 +168,7 @@ func (s *Store) options(o Options) *pebble.Options {
 		MemTableSize:                memtableBytes,
 		MemTableStopWritesThreshold: memtables,
 		MaxOpenFiles:                openFiles,
+		MaxManifestFileSize:         manifestBytes,
 		FlushDelayDeleteRange:       reclaimDelay,
 		EventListener: &pebble.EventListener{
 			DataCorruption: func(info pebble.DataCorruptionInfo) { s.damaged(info.Details) },
@@ -169,6 +178,11 @@ func (s *Store) options(o Options) *pebble.Options {
 				}
 			},
 		},
+	}
+	// Without this, Pebble takes offsets for versions of one key and puts the values of all
+	// but the first into blocks of their own, which nearly all reads would have to read, too.
+	p.Experimental.SpanPolicyFunc = func([]byte) (pebble.SpanPolicy, []byte, error) {
+		return pebble.SpanPolicy{DisableValueSeparationBySuffix: true}, nil, nil
 	}
 	for i := range p.Levels {
 		p.Levels[i].FilterPolicy = bloom.FilterPolicy(filterBits)

@@ -12,7 +12,7 @@ import (
 )
 
 // files are the names of what a store has in its folder.
-var files = []string{"*.sst", "*.blob", "*.log", "*.dbtmp", "MANIFEST-*", "OPTIONS-*", "marker.*", "LOCK"}
+var files = []string{"*.sst", "*.blob", "*.log", "*.dbtmp", "MANIFEST-*", "OPTIONS-*", "marker.*", "LOCK", sealName}
 
 // Remove deletes the store in a folder, be it damaged, so that the next Open begins a
 // new one. It leaves other files alone. Its error is ErrLocked for a store in use.
@@ -24,16 +24,26 @@ func Remove(dir string) error {
 	if err != nil {
 		return err
 	}
-	for _, pattern := range files {
-		names, err := filepath.Glob(filepath.Join(dir, pattern))
-		for i := 0; err == nil && i < len(names); i++ {
-			err = os.Remove(names[i])
-		}
-		if err != nil {
-			return errors.Join(fmt.Errorf("pebble: removing the history store: %w", err), lock.Close())
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		if err == nil && ours(e.Name()) {
+			err = os.Remove(filepath.Join(dir, e.Name()))
 		}
 	}
-	return lock.Close()
+	if err != nil {
+		err = fmt.Errorf("pebble: removing the history store: %w", err)
+	}
+	return errors.Join(err, lock.Close())
+}
+
+// ours reports whether a file of a store has such a name.
+func ours(name string) bool {
+	for _, pattern := range files {
+		if ok, _ := filepath.Match(pattern, name); ok {
+			return true
+		}
+	}
+	return false
 }
 
 // lockFolder makes sure that nobody else uses a store.

@@ -67,22 +67,22 @@ func (b *backward) read(ctx context.Context) error {
 	s := b.service
 	t := s.cfg.Tails.Partition(b.q.Partition)
 	b.q.After = t.Erased(b.q.User)
-	page, floor, end := t.Read(&b.q)
+	page, known, end := t.Read(&b.q)
 	if end < 0 {
 		// The tail has not begun: all there is may be below it.
 		at, err := s.boundsOf(ctx, b.q.Partition)
 		if err != nil {
 			return err
 		}
-		floor, end = at.end-1, at.end-1
+		known, end = at.end-1, at.end-1
 	}
 	b.end = end
-	b.newer = b.q.Before <= end && (b.q.Before <= floor || s.any(t, &b.q))
+	b.newer = b.q.Before <= end && (b.q.Before <= known || s.any(t, &b.q))
 	if b.add(page) {
 		return nil
 	}
 
-	top := min(b.q.Before-1, floor) // the highest offset that is not looked at yet
+	top := min(b.q.Before-1, known) // the highest offset that is not looked at yet
 	if top <= b.q.After {
 		b.more = false
 		return nil
@@ -109,11 +109,24 @@ func (b *backward) read(ctx context.Context) error {
 		b.more = false
 		return nil
 	}
-	page, err = s.read(ctx, &b.q)
-	if err == nil && !b.add(page) {
-		b.more = false
+	page, floor, err := s.read(ctx, &b.q)
+	if err != nil {
+		return err
 	}
-	return err
+	if above := aboveFloor(page.Entries, floor); above < len(page.Entries) {
+		page = history.Page{Entries: page.Entries[:above]} // and nothing is left below
+	}
+	b.more = b.add(page)
+	return nil
+}
+
+// aboveFloor returns how many of entries, which are newest first, stand above a floor.
+func aboveFloor(entries []history.Entry, floor int64) int {
+	n := len(entries)
+	for n > 0 && entries[n-1].Offset <= floor {
+		n--
+	}
+	return n
 }
 
 // add adds what a place told, and reports whether the page is full.

@@ -16,7 +16,7 @@
 // It holds because each place knows exactly a range of offsets (after, upto], and the
 // next read begins where the last range ended:
 //
-//	store   (Applied.Floor, Applied.Offset]   as it was told at most a second ago
+//	store   (Applied.Floor, Applied.Offset]   as it was told at most a second before
 //	window  (floor, end]                      of the log, read by one shared scan
 //	tail    (floor, end]                      and what follows is delivered live
 //
@@ -25,10 +25,9 @@
 // place answers, or how often a reader changes between them. A range is known
 // under the lock under which it was read; nothing is inferred from an earlier look.
 //
-// Two things are asked of the store. Nothing at or below its applied position is
-// added later. And what it takes back, a floor that rises or an applied position that
-// falls, it takes back before it removes entries: for as long as a position may be
-// a second old and a read may last (Config.Timeout) the entries must still be there.
+// A store may be trimmed while it is read. So its floor is asked for again after each
+// read, one question for all who read at the time, and what stands at or below it
+// counts for nothing.
 //
 // # The window
 //

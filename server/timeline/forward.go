@@ -21,8 +21,8 @@ type Forwarded struct {
 	// hidden, or is told by Gone. The next call begins here.
 	Examined int64
 	// Live is whether Examined is the end of the partition's tail, as it was read under
-	// the tail's lock in this call (or the position that was asked for, if the tail had
-	// not come so far). What follows is delivered.
+	// the tail's lock in this call, or beyond it: where the caller was already, or where
+	// the log was read further than the tail has come. What follows is delivered.
 	Live bool
 	// Gone is -1, or an offset: some of what follows the position that was asked for,
 	// up to and including it, may be in neither the store nor the log any more. All
@@ -109,8 +109,11 @@ func (s *Service) step(ctx context.Context, q *history.Query) (step, error) {
 		if pos.has(q.After) {
 			older := *q
 			older.Before = pos.Offset + 1
-			page, err := s.read(ctx, &older)
-			return found(page, pos.Offset), err
+			page, floor, err := s.read(ctx, &older)
+			if err != nil || floor > q.After {
+				return step{upto: q.After}, err // the store does not have it any more
+			}
+			return found(page, pos.Offset), nil
 		}
 	}
 

@@ -21,6 +21,10 @@ const (
 	// are somewhat larger than backplane.MaxBody.
 	MinScanBytes = scans * (256 << 10)
 
+	// rewindPart is the part of a window for records before the position for which it was
+	// begun, which are read for the sake of duplicates and may serve others who come.
+	rewindPart = 4
+
 	// dedupeBytes is what backplane.Dedupe takes for an id. It may take half of a
 	// window; then ids are forgotten before their time.
 	dedupeBytes = 80
@@ -58,6 +62,9 @@ const (
 	// finds that it needs newer ones.
 	appliedAge   = time.Second
 	appliedPause = 100 * time.Millisecond
+
+	// appliedPart is the part of Config.Timeout that a read waits for them.
+	appliedPart = 4
 
 	// boundsAge is how old the bounds of a partition of the log may be. Its start moves
 	// by retention only.

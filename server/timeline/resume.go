@@ -124,28 +124,33 @@ func (s *Service) Last(ctx context.Context, user []byte, p backplane.Partition, 
 		b, err := s.boundsOf(ctx, p)
 		return b.end - 1, err
 	}
-	pos, err := s.positionOf(ctx, p, -1)
+	if end >= 0 {
+		q.Before = floor + 1
+	}
+	pos, err := s.positionOf(ctx, p, q.Before-2)
 	if err == nil {
 		err = pos.stale
 	}
 	if err != nil {
 		return 0, s.fail(HistoryUnavailable, err)
 	}
-	if end >= 0 {
-		q.Before = floor + 1
-	}
 	q.Before = min(q.Before, pos.Offset+1)
 	q.After = max(q.After, pos.Floor)
 	q.Limit -= len(page.Entries)
 	if q.After < q.Before-1 {
-		older, err := s.read(ctx, &q)
+		older, floor, err := s.read(ctx, &q)
 		if err != nil {
 			return 0, err
 		}
-		if len(older.Entries) == q.Limit {
+		if aboveFloor(older.Entries, floor) == q.Limit {
 			return older.Entries[q.Limit-1].Offset - 1, nil
 		}
+		q.After = max(q.After, floor)
 	}
+	if q.After < pos.Offset {
+		return q.After, nil
+	}
+	// History has nothing: what the log has begins here.
 	gone, err := s.gone(ctx, user, p, q.After)
 	return max(q.After, gone), err
 }

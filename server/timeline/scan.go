@@ -15,11 +15,16 @@ type scan struct {
 	records *tail.Tail        // the window's; nil if it has nothing
 	seen    *backplane.Dedupe // what records has been given
 	next    int64             // the first offset that has not been read
+	start   int64             // the position for which it was begun
+	since   int64             // the log time from which on it has read everything, in Unix milliseconds
 	// unsure says that what stood before the first record may have been deleted: only
 	// the first record tells from what log time on all that there was is there.
-	unsure  bool
-	failing bool // the last turn failed
-	message backplane.Message
+	unsure bool
+	// unserved is the last record that was not kept because its duplicates may stand before
+	// the first that was read; -1 if there is none.
+	unserved int64
+	failing  bool // the last turn failed
+	message  backplane.Message
 }
 
 // run fills the window as its readers want it, until nobody has wanted anything for a
@@ -187,7 +192,7 @@ func (w *window) begin(ctx context.Context, at int64, b bounds) error {
 		}
 	}
 	s := &w.scan
-	s.records, s.seen, s.next = tail.NewTail(), backplane.NewDedupe(), from
+	s.records, s.seen, s.next, s.unserved = tail.NewTail(), backplane.NewDedupe(), from, -1
 	s.unsure = from == b.first && from > 0
 	switch {
 	case from == 0:
@@ -195,12 +200,16 @@ func (w *window) begin(ctx context.Context, at int64, b bounds) error {
 	case s.unsure:
 		since = never
 	}
+	s.start, s.since = at, since
 	s.records.Begin(from, since)
 	service.counters.Restarts.Add(1)
 
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.records, w.start, w.slid, w.lost = s.records, at, since == never && !s.unsure, lost
+	w.records, w.start, w.lost = s.records, at, lost
+	if since == never && !s.unsure {
+		w.start = math.MaxInt64 // see rewind
+	}
 	return nil
 }
 
@@ -211,8 +220,8 @@ const never = math.MaxInt64 / 2
 // what follows a position are known. time is that of the first record there, or of any
 // before it.
 //
-// If there is no record yet, the window is good for that: its floor will go along
-// with those that come, and who wants them has it begin anew.
+// If there is no record yet, the window is good for knowing that: none of those that come
+// is served, and who wants them has it begin anew.
 func (w *window) rewind(ctx context.Context, at, time int64, b bounds) (from, since int64, err error) {
 	if time == never {
 		return at + 1, never, nil
@@ -295,11 +304,23 @@ func (w *window) take(r *backplane.Record) {
 	counters.Scanned.Add(1)
 	if s.unsure {
 		s.unsure = false
-		s.records.Begin(s.next, r.Time)
+		s.since = r.Time
+		s.records.Begin(s.next, s.since)
 	}
+	s.put(r, w.windows.share, counters)
 	s.next = r.Offset + 1
+	switch {
+	case s.records.Floor() == r.Offset:
+		s.unserved = r.Offset
+	case r.Offset <= s.start && s.records.Bytes() > w.windows.share/rewindPart:
+		s.records.Begin(s.next, s.since)
+	}
+}
+
+// put puts a record into the tail, if it is a message for it.
+func (s *scan) put(r *backplane.Record, share int64, counters *Counters) {
 	id, err := backplane.ParseMessageID(r.Value)
-	if err != nil || s.duplicate(id, r.Time, w.windows.share, counters) ||
+	if err != nil || s.duplicate(id, r.Time, share, counters) ||
 		!listed(r.Recipients) || backplane.ParseMessage(r.Value, &s.message) != nil {
 		s.records.Pass(r.Offset, r.Time)
 		return
@@ -380,9 +401,6 @@ func (w *window) goOn(ctx context.Context, began time.Time) bool {
 
 // slide makes room at the lower end.
 func (w *window) slide() {
-	w.mu.Lock()
-	w.slid = true
-	w.mu.Unlock()
 	s, counters := &w.scan, &w.windows.service.counters
 	for s.size() > w.windows.share/8*7 {
 		if _, ok := s.records.Evict(); !ok {
@@ -410,8 +428,8 @@ func (w *window) tell(err error) {
 	w.mu.Lock()
 	if w.records == nil {
 		w.scan = scan{failing: w.scan.failing}
-	} else if floor := w.records.Floor(); !w.slid && floor > w.start {
-		w.lost = max(w.lost, floor)
+	} else if w.scan.unserved > w.start {
+		w.lost = w.scan.unserved
 	}
 	if err != nil {
 		for r := range w.requests {

@@ -133,7 +133,11 @@ func (a *position) lacks(after, upto int64) bool { return a.Floor > after || a.O
 
 // positionOf returns how far the store has come. lacks tells what a reader needs to be
 // behind it: if it is not, the store is asked again, as it may have come further since.
+// A store that does not answer leaves time to read the log, if what it said last is enough
+// to know that it would not help.
 func (s *Service) positionOf(ctx context.Context, p backplane.Partition, lacks int64) (position, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout/appliedPart)
+	defer cancel()
 	applied, err := s.applied.get(ctx, appliedAge)
 	if err == nil && applied[p].Offset <= lacks {
 		applied, err = s.applied.get(ctx, appliedPause)
@@ -156,15 +160,26 @@ func (s *Service) latest(ctx context.Context, p backplane.Partition) (position, 
 	return position{Applied: applied[p]}, nil
 }
 
-// read reads the store. The range of q must be one that it has.
-func (s *Service) read(ctx context.Context, q *history.Query) (history.Page, error) {
+// errTakenBack is why what was read from the store is worth nothing.
+var errTakenBack = errors.New("the store was emptied meanwhile")
+
+// read reads the store, which must have been told to have q's range, and returns its floor
+// as well: that is asked for afterwards, since entries may have been removed meanwhile.
+// Everything above it is in the page.
+func (s *Service) read(ctx context.Context, q *history.Query) (page history.Page, floor int64, err error) {
 	s.counters.Stored.Add(1)
-	page, err := s.cfg.Store.Read(ctx, q)
-	if err != nil {
+	if page, err = s.cfg.Store.Read(ctx, q); err != nil {
 		s.counters.Failed.Add(1)
-		return history.Page{}, s.fail(HistoryUnavailable, err)
+		return history.Page{}, 0, s.fail(HistoryUnavailable, err)
 	}
-	return page, nil
+	pos, err := s.latest(ctx, q.Partition)
+	if err == nil && pos.Offset < q.Before-1 {
+		err = &Error{Code: HistoryUnavailable, Err: errTakenBack}
+	}
+	if err != nil {
+		return history.Page{}, 0, err
+	}
+	return page, pos.Floor, nil
 }
 
 // query returns a query for the whole of a user's timeline, oldest first.

@@ -31,10 +31,9 @@ type window struct {
 type windowState struct {
 	// records is what the window has; nil if it has nothing.
 	records *tail.Tail
-	// start is the position for which it was begun, and slid whether it has given up
-	// records since. Until then, its floor is above start only because the log had no more.
+	// start is the position for which it was begun: everything after it is served, unless
+	// the log does not have enough.
 	start int64
-	slid  bool
 	// lost is the offset up to which the log has nothing any more that could be told
 	// from duplicates; -1 if nothing is known to be lost.
 	lost     int64
@@ -136,7 +135,7 @@ func (w *window) empty() bool {
 
 // clear gives up what the window has. w.mu is held.
 func (w *window) clear() {
-	w.records, w.start, w.slid, w.lost = nil, -1, false, -1
+	w.records, w.lost = nil, -1
 	w.wake()
 }
 

@@ -56,12 +56,18 @@ var key = func() []byte {
 // settings are the defaults but that clients may send as fast as they like.
 func serve(tb testing.TB, log kafka.Config, flags ...string) *server {
 	tb.Helper()
+	return serveWith(tb, nil, log, flags...)
+}
+
+// serveWith is serve with more variables of the environment, such as GOMAXPROCS=1.
+func serveWith(tb testing.TB, env []string, log kafka.Config, flags ...string) *server {
+	tb.Helper()
 	s := &server{log: log}
 	keyFile := filepath.Join(tb.TempDir(), "key")
 	if err := os.WriteFile(keyFile, key, 0o600); err != nil {
 		tb.Fatal(err)
 	}
-	s.process = launch(tb, nil, build(tb, "godwit", root, "./tools/godwit"), append([]string{
+	s.process = launch(tb, env, build(tb, "godwit", root, "./tools/godwit"), append([]string{
 		"serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--unsafe", "--log-format", "json",
 		"--token-key-file", keyFile, "--limits-sends-per-second", "0",
 		"--kafka-brokers", strings.Join(log.Brokers, ","),

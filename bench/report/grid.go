@@ -9,7 +9,7 @@ import (
 // Grids are the benchmarks that compare settings: their sub-benchmarks have names like
 // linger=1ms/compression=lz4. Each gets a table of its own, with a line for each
 // sub-benchmark, a column for each setting and one for each metric.
-var Grids = []string{"Batching", "Collector", "Scaling"}
+var Grids = []string{"Batching", "Collector"}
 
 // gridOf returns the benchmark whose grid a row is in, "" if it is in none.
 func gridOf(r *Row) string {

@@ -119,6 +119,31 @@ func (c *clients) usage(tb testing.TB) load.Usage {
 	return u
 }
 
+// start runs traffic beside that of others, and returns when a node has stored some more
+// messages than before. finish waits for its end.
+func (c *clients) start(tb testing.TB, s *server, t load.Traffic, some float64) (finish func() load.Result) {
+	tb.Helper()
+	stored := func() float64 { return s.metrics(tb).value(tb, `godwit_acks_total{status="stored"}`) }
+	before := stored()
+	type outcome struct {
+		result load.Result
+		err    error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		r, err := c.Run(t)
+		done <- outcome{r, err}
+	}()
+	eventually(tb, "the traffic has begun", func() bool { return stored() >= before+some })
+	return func() load.Result {
+		o := <-done
+		if o.err != nil {
+			tb.Fatal(o.err)
+		}
+		return o.result
+	}
+}
+
 // frames waits until n more frames came than before.
 func (c *clients) frames(tb testing.TB, before load.Stats, n int64) load.Stats {
 	tb.Helper()

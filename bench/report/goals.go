@@ -25,6 +25,7 @@ var Goals = []Goal{
 	{"Latency", "added-p50-us", 300},
 	{"Latency", "added-p99-us", 1000},
 	{"SlowReaders", "x-p99", 1.10},
+	{"Fairness/greedy", "x-p99", 2},
 	{"SimulatedMillion", "heap-MB", 1000},
 	{"SimulatedMillion", "gc-pause-us", 1000},
 	{"Million", "lost", 0},

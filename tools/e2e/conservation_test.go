@@ -100,7 +100,9 @@ func TestConservation(t *testing.T) {
 		}
 		for i := 0; i < least || i < most && lacking(); i++ {
 			v := visits[i%len(visits)]
-			o := options{device: fmt.Sprint("d", i%3), encoding: codec.Encoding(i % codec.Encodings), deaf: v.deaf}
+			o := options{
+				device: fmt.Sprint("d", i%3), encoding: codec.Encoding(i % codec.Encodings), overflow: codec.OverflowGap, deaf: v.deaf,
+			}
 			if v.deaf {
 				o.receiveBuffer = 4096
 			}

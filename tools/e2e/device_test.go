@@ -17,6 +17,7 @@ import (
 type delivery struct {
 	codec.Deliver
 	offset int64
+	cursor string
 	body   string
 }
 
@@ -38,8 +39,10 @@ type device struct {
 
 	mu         sync.Mutex
 	timeline   timeline
+	cursor     string // the last one to go on from
 	deliveries []delivery
 	gaps       []gap
+	pages      map[string]page        // by the client's id
 	acks       map[string][]codec.Ack // by the client's id, in order
 	answers    int                    // acks in all
 	pongs      int
@@ -83,7 +86,7 @@ func newDevice(t testing.TB, n *node, user string, o options, s *socket) *device
 	return &device{
 		socket: s, t: t, user: user, options: o,
 		done: make(chan struct{}),
-		acks: make(map[string][]codec.Ack),
+		acks: make(map[string][]codec.Ack), pages: make(map[string]page),
 		timeline: timeline{
 			t: t, name: user + "/" + o.device, user: user,
 			partition: backplane.PartitionOf(user, n.n),
@@ -108,6 +111,7 @@ func (d *device) readWelcome() error {
 	d.timeline.welcome(&f.Welcome)
 	d.welcome = f.Welcome
 	d.welcome.Cursor = slices.Clone(f.Welcome.Cursor)
+	d.cursor = string(f.Welcome.Cursor)
 	return nil
 }
 
@@ -127,6 +131,9 @@ func (d *device) run() {
 	defer close(d.done)
 	var f codec.ServerFrame
 	for {
+		if d.options.gate != nil {
+			d.options.gate()
+		}
 		ev, err := d.next()
 		if err == nil {
 			err = d.take(ev, &f)
@@ -179,8 +186,8 @@ func (d *device) take(ev ws.Event, f *codec.ServerFrame) error {
 func (d *device) takeFrame(f *codec.ServerFrame) {
 	switch f.Type {
 	case codec.FrameDeliver:
-		got := delivery{Deliver: f.Deliver, offset: d.timeline.deliver(&f.Deliver), body: string(f.Deliver.Message.Body)}
-		got.Cursor = nil
+		got := delivery{Deliver: f.Deliver, offset: d.timeline.deliver(&f.Deliver), cursor: string(f.Deliver.Cursor), body: string(f.Deliver.Message.Body)}
+		d.cursor, got.Cursor = got.cursor, nil
 		got.Message = cloneMessage(&f.Deliver.Message)
 		d.deliveries = append(d.deliveries, got)
 	case codec.FrameGap:
@@ -190,6 +197,7 @@ func (d *device) takeFrame(f *codec.ServerFrame) {
 		d.gaps = append(d.gaps, g)
 	case codec.FrameHeartbeat:
 		d.timeline.heartbeat(&f.Heartbeat)
+		d.cursor = string(f.Heartbeat.Cursor)
 	case codec.FrameAck:
 		a := f.Ack
 		id := string(a.ID)
@@ -199,6 +207,8 @@ func (d *device) takeFrame(f *codec.ServerFrame) {
 		}
 		d.acks[id] = append(d.acks[id], a)
 		d.answers++
+	case codec.FrameHistoryPage:
+		d.pages[string(f.HistoryPage.ID)] = d.timeline.page(&f.HistoryPage)
 	case codec.FramePong:
 		d.pongs++
 	case codec.FrameError:
@@ -212,7 +222,7 @@ func (d *device) takeFrame(f *codec.ServerFrame) {
 
 // cloneMessage copies a message, without its body.
 func cloneMessage(m *backplane.Message) backplane.Message {
-	c := backplane.Message{MessageID: m.MessageID, Kind: m.Kind, From: slices.Clone(m.From), ID: slices.Clone(m.ID)}
+	c := backplane.Message{MessageID: m.MessageID, Kind: m.Kind, TTL: m.TTL, From: slices.Clone(m.From), ID: slices.Clone(m.ID)}
 	for _, u := range m.To {
 		c.To = append(c.To, slices.Clone(u))
 	}

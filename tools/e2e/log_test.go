@@ -12,6 +12,8 @@ import (
 // record is a record of the log.
 type record struct {
 	backplane.Position
+	time       int64
+	kind       backplane.Kind
 	message    backplane.MessageID
 	body       string
 	recipients []string
@@ -52,7 +54,7 @@ func (j *journal) Record(r *backplane.Record) {
 	if err := backplane.ParseMessage(r.Value, &m); err != nil {
 		j.t.Errorf("partition %d, offset %d: %v", r.Partition, r.Offset, err)
 	}
-	kept := record{Position: r.Position, message: m.MessageID, body: string(m.Body)}
+	kept := record{Position: r.Position, time: r.Time, kind: m.Kind, message: m.MessageID, body: string(m.Body)}
 	for list := r.Recipients; ; {
 		user, rest, ok := backplane.NextRecipient(list)
 		if !ok {

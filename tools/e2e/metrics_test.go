@@ -62,16 +62,18 @@ func label(name, key, value string) string { return name + "{" + key + `="` + va
 // conserved waits until all that was sent has found its end, and checks that
 // nothing is missing from the node's books: each record that was consumed was
 // dispatched, for nobody, a duplicate or bad; each pair of a record and a
-// connection was delivered or dropped for a reason. What the log has and the node
-// does not know of yet does not count: the caller has waited for it.
+// connection was delivered, passed by a connection that catches up, or dropped for a
+// reason. What the log has and the node does not know of yet does not count: the caller
+// has waited for it.
 func (n *node) conserved(t testing.TB) metrics {
 	t.Helper()
 	var m metrics
 	var consumed, records, targets, ends float64
+	const delivered, left = "godwit_deliveries_total", "godwit_left_to_catch_up_total"
 	balanced := func() bool {
 		m = n.metrics(t)
 		consumed, records = m.of(t, "godwit_kafka_consumer_records_total"), m.sum(t, "godwit_records_total")
-		targets, ends = m.of(t, "godwit_targets_total"), m.of(t, "godwit_deliveries_total")+m.sum(t, "godwit_drops_total")
+		targets, ends = m.of(t, "godwit_targets_total"), m.of(t, delivered)+m.of(t, left)+m.sum(t, "godwit_drops_total")
 		return m.of(t, "godwit_kafka_producer_inflight_sends") == 0 && m.sum(t, "godwit_kafka_consumer_lag_records") == 0 &&
 			consumed == records && targets == ends
 	}

@@ -11,9 +11,9 @@ import (
 	"github.com/godwit-im/godwit/server/auth"
 )
 
-// TestSlowReader has devices that do not read. Their outboxes overflow for the reason
-// that the settings make the first, others get everything, and when the slow ones
-// read again they learn exactly what they have lost.
+// TestSlowReader has devices that do not read, and that want to be told of gaps. Their
+// outboxes overflow for the reason that the settings make the first, others get
+// everything, and when the slow ones read again they learn exactly what they have lost.
 func TestSlowReader(t *testing.T) {
 	for _, c := range []struct {
 		reason codec.GapReason
@@ -42,7 +42,7 @@ func slowReader(t *testing.T, n *node, reason codec.GapReason, memory float64) {
 	body := strings.Repeat("slow ", 1600)
 	fast := connect(t, n, "bob", options{device: "fast", encoding: codec.Proto})
 	// The slow ones differ in what they wait for: silence, and the middle of a storm.
-	deaf := options{device: "slow", encoding: codec.JSON, receiveBuffer: 4096, deaf: true}
+	deaf := options{device: "slow", encoding: codec.JSON, overflow: codec.OverflowGap, receiveBuffer: 4096, deaf: true}
 	slow := connect(t, n, "bob", deaf)
 	deaf.device, deaf.encoding = "slower", codec.Proto
 	slower := connect(t, n, "bob", deaf)

@@ -20,12 +20,18 @@ import (
 type options struct {
 	device   string // "" for a session without a name
 	encoding codec.Encoding
+	cursor   string // where to go on, "" for nowhere
+	start    string // as the parameter, "" to leave it out
+	overflow codec.Overflow
 	// receiveBuffer is the size of the socket's buffer, 0 for the system's: with a
 	// small one the server soon notices that nobody reads.
 	receiveBuffer int
 	header        [][2]string
 	// deaf clients read nothing after the welcome until listen is called.
 	deaf bool
+	// gate, if there is one, is passed before each message is taken: who waits in it reads
+	// slowly.
+	gate func()
 	// mute clients do not answer the server's close.
 	mute bool
 }
@@ -91,8 +97,13 @@ func request(address, token string, o options) (head []byte, key [16]byte) {
 		panic(err) // the node's own address
 	}
 	q := url.Values{}
-	if o.device != "" {
-		q.Set("device", o.device)
+	for name, value := range map[string]string{"device": o.device, codec.ParamCursor: o.cursor, codec.ParamStart: o.start} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	if o.overflow != codec.OverflowAuto {
+		q.Set(codec.ParamOverflow, o.overflow.String())
 	}
 	header := o.header
 	if token != "" {

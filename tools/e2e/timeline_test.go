@@ -101,3 +101,33 @@ func (l *timeline) heartbeat(h *codec.Heartbeat) {
 	}
 	l.reached, l.floor = offset, offset+1
 }
+
+// page is a history page as a device got it.
+type page struct {
+	codec.HistoryPage            // without what aliases the frame
+	messages          []delivery // oldest first
+	after, before     string     // cursors
+	gone              string
+}
+
+// page checks that a page's messages are in the order of the timeline.
+func (l *timeline) page(p *codec.HistoryPage) page {
+	out := page{HistoryPage: *p, after: string(p.After), before: string(p.Before), gone: string(p.Gone)}
+	out.ID, out.Messages, out.PageBounds = nil, nil, codec.PageBounds{MoreAfter: p.MoreAfter, MoreBefore: p.MoreBefore}
+	last := int64(-1)
+	for i := range p.Messages {
+		m := &p.Messages[i]
+		offset := l.position(m.Cursor)
+		if offset <= last {
+			l.wrong("page %s has offset %d after %d", p.ID, offset, last)
+		}
+		if self := string(m.Message.From) == l.user; self != m.Self || m.Seq != 0 {
+			l.wrong("page %s has a message from %q with self %v and number %d", p.ID, m.Message.From, m.Self, m.Seq)
+		}
+		last = offset
+		got := delivery{Deliver: *m, offset: offset, body: string(m.Message.Body), cursor: string(m.Cursor)}
+		got.Cursor, got.Message = nil, cloneMessage(&m.Message)
+		out.messages = append(out.messages, got)
+	}
+	return out
+}

@@ -48,35 +48,46 @@ type model struct {
 		records []*backplane.Record
 		time    int64
 	}
-	next  [2]int // of each log: the next record that is handed out
-	sends int
+	next   [2]int // of each log: the next record that is handed out
+	offset int64
+	sent   []*backplane.Message
 }
 
 func (m *model) partition(t *rapid.T) backplane.Partition {
 	return backplane.Partition(rapid.IntRange(0, len(m.logs)-1).Draw(t, "partition"))
 }
 
-// send appends a message to the partitions of its users. Few ids, so that many are
-// retries, in time or too late.
+// send appends a message to the partitions of its users: a new one, or one of the last
+// again, in time to be a duplicate or too late.
 func (m *model) send(t *rapid.T) {
+	var msg *backplane.Message
+	if n := len(m.sent); n > 0 && rapid.Bool().Draw(t, "again") {
+		msg = m.sent[n-1-rapid.IntRange(0, min(n-1, 3)).Draw(t, "which")]
+	} else {
+		msg = m.compose(t)
+		m.sent = append(m.sent, msg)
+	}
+	m.offset++ // with holes where a message has no user
+	for p := range m.logs {
+		l := &m.logs[p]
+		l.time += rapid.SampledFrom([]int64{0, 100, 20_000, 70_000}).Draw(t, "time")
+		if r := record(backplane.Partition(p), m.offset, l.time, msg); len(r.Recipients) > 0 {
+			l.records = append(l.records, r)
+		}
+	}
+}
+
+func (m *model) compose(t *rapid.T) *backplane.Message {
 	from := userIn(m.partition(t), rapid.IntRange(0, 1).Draw(t, "from"))
 	var to []string
 	for range rapid.IntRange(0, 2).Draw(t, "to") {
 		to = append(to, userIn(m.partition(t), rapid.IntRange(0, 1).Draw(t, "user")))
 	}
-	msg := message(fmt.Sprint(rapid.IntRange(0, 3).Draw(t, "id")), from, to...)
+	msg := message(fmt.Sprint(m.offset), from, to...)
 	msg.Kind = rapid.SampledFrom([]backplane.Kind{0, 0, 0, 0, backplane.KindSignal, backplane.KindErase}).Draw(t, "kind")
-	msg.MessageID = backplane.Identify(nil, msg)
 	msg.TTL = rapid.SampledFrom([]int64{0, 1000}).Draw(t, "ttl")
-	m.sends++
-	for p := range m.logs {
-		l := &m.logs[p]
-		l.time += rapid.SampledFrom([]int64{0, 100, 20_000, 70_000}).Draw(t, "time")
-		offset := int64(m.sends) // with holes where a message has no user
-		if r := record(backplane.Partition(p), offset, l.time, msg); len(r.Recipients) > 0 {
-			l.records = append(l.records, r)
-		}
-	}
+	msg.MessageID = backplane.Identify(nil, msg)
+	return msg
 }
 
 func (m *model) hand(p backplane.Partition) {
@@ -143,8 +154,12 @@ func (m *model) begin(t *rapid.T, p backplane.Partition) {
 	m.h.Begin(p, offset, since)
 }
 
-// fail makes the next writes fail, before or after they are applied.
+// fail makes the next writes fail, before or after they are applied. It does so now and
+// then only, since the writer pauses after each.
 func (m *model) fail(t *rapid.T) {
+	if rapid.IntRange(0, 4).Draw(t, "fails") > 0 {
+		return
+	}
 	var left atomic.Int64
 	left.Store(int64(rapid.IntRange(1, 2).Draw(t, "times")))
 	applied := rapid.Bool().Draw(t, "applied")

@@ -143,6 +143,28 @@ func TestLateEntries(t *testing.T) {
 	if err := verify(s, 0, 20, 30); err != nil {
 		t.Error(err)
 	}
+
+	// Opened again, the store does not know what was trimmed, and keeps what comes late
+	// until it learns.
+	write(t, s, fill(1, 0, 10, 2*dayLength))
+	if err := s.Trim(t.Context(), 8*dayLength); err != nil {
+		t.Fatal(err)
+	}
+	closeStore(t, s)
+	s = reopen(t, dir)
+	write(t, s, fill(1, 10, 20, 2*dayLength))
+	if a := applied(t, s, 1); a.Floor != 9 {
+		t.Errorf("the floor is %d, want 9", a.Floor)
+	}
+	if err := verify(s, 1, 10, 20); err != nil {
+		t.Error(err)
+	}
+	if err := s.Trim(t.Context(), 8*dayLength); err != nil {
+		t.Fatal(err)
+	}
+	if a := applied(t, s, 1); a.Floor != 19 {
+		t.Errorf("the floor is %d, want 19", a.Floor)
+	}
 }
 
 // TestRefused: a batch that breaks the contract is refused whole.

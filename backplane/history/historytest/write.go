@@ -5,6 +5,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/godwit-im/godwit/backplane"
 	"github.com/godwit-im/godwit/backplane/history"
 )
 
@@ -105,14 +106,10 @@ func testReplay(t *testing.T, r *rig) {
 }
 
 func testApplied(t *testing.T, r *rig) {
-	bare := func(p int32, offset, time int64) {
+	bare := func(p backplane.Partition, offset, time int64) {
 		t.Helper()
-		b := r.batch(0, nil)
-		b.Partition, b.Applied = 0, history.Applied{Offset: offset, Time: time, Floor: 99}
-		b.Partition += 0
-		if p == 2 {
-			b.Partition = 2
-		}
+		b := r.batch(p, nil)
+		b.Applied = history.Applied{Offset: offset, Time: time, Floor: 99}
 		r.write(t, b)
 	}
 	bare(0, 10, 1000)

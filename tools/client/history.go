@@ -34,8 +34,8 @@ type Page struct {
 	// same: After to what follows the page, Before to what precedes it. A page without
 	// messages has them too.
 	After, Before string
-	// MoreAfter and MoreBefore tell that there may be more in that direction. False is
-	// certain, for the time being.
+	// MoreAfter and MoreBefore tell that there may be more in that direction, between After
+	// and Before of the Query if both are given. False is certain, for the time being.
 	MoreAfter, MoreBefore bool
 	// Gone is empty, or the cursor up to which, itself included, some of what was asked
 	// for may be gone for good.

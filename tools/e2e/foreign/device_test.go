@@ -78,6 +78,12 @@ type frame struct {
 	Reason     string            `json:"reason"`
 	After      string            `json:"after"`
 	Before     string            `json:"before"`
+	Resumed    bool              `json:"resumed"`
+	TTL        int64             `json:"ttl_ms"`
+	Messages   []frame           `json:"messages"`
+	MoreAfter  bool              `json:"more_after"`
+	MoreBefore bool              `json:"more_before"`
+	Gone       string            `json:"gone"`
 	URL        string            `json:"url"`
 }
 
@@ -114,10 +120,19 @@ func start(t testing.TB, k kind, url, token, name string, args ...string) *devic
 // connect starts a client of godwit dev and returns when it was welcomed.
 func (n *node) connect(t testing.TB, k kind, user, name string, args ...string) *device {
 	t.Helper()
-	d := start(t, k, n.url, n.token(t, user, time.Hour), name, args...)
-	d.welcomed(user)
+	d, _ := n.join(t, k, user, name, args...)
 	return d
 }
+
+// join is connect for tests that want to see the welcome.
+func (n *node) join(t testing.TB, k kind, user, name string, args ...string) (*device, frame) {
+	t.Helper()
+	d := start(t, k, n.url, n.token(t, user, time.Hour), name, args...)
+	return d, d.welcomed(user)
+}
+
+// parameter is an argument of a client: a parameter of its connect request.
+func parameter(name, value string) string { return "--parameter=" + name + "=" + value }
 
 // welcomed waits for the welcome and checks it.
 func (d *device) welcomed(user string) frame {

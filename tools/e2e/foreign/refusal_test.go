@@ -4,7 +4,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/godwit-im/godwit/backplane"
+	"github.com/godwit-im/godwit/codec"
 )
+
+// partitions is how many partitions godwit dev has.
+const partitions = 64
 
 // refusal is how a client is not let in. A client that speaks as a browser does is
 // told by a frame and a close code, since a page sees no HTTP status.
@@ -15,9 +21,9 @@ type refusal struct {
 }
 
 // check connects with and without an Origin and compares what the client learns.
-func (r refusal) check(t *testing.T, k kind, url, token, name string) {
+func (r refusal) check(t *testing.T, k kind, url, token, name string, args ...string) {
 	t.Helper()
-	plain := start(t, k, url, token, name)
+	plain := start(t, k, url, token, name, args...)
 	got := plain.take("refusal", func(e *event) bool { return e.Event == "refused" })
 	if got.Status != r.status || !strings.HasPrefix(got.Body, r.code+": ") {
 		t.Errorf("refused with %d %q, want %d %s", got.Status, got.Body, r.status, r.code)
@@ -27,7 +33,7 @@ func (r refusal) check(t *testing.T, k kind, url, token, name string) {
 	}
 	plain.quiet()
 
-	page := start(t, k, url, token, name, "--origin", "https://chat.example")
+	page := start(t, k, url, token, name, append(args, "--origin", "https://chat.example")...)
 	page.take("open", func(e *event) bool { return e.Event == "open" })
 	if e := page.frame("error"); e.Code != r.code || e.Message == "" {
 		t.Errorf("error: %+v, want %s and a sentence", e, r.code)
@@ -56,7 +62,20 @@ func TestRefusals(t *testing.T) {
 			}
 		})
 		t.Run("parameter", func(t *testing.T) {
-			refusal{status: 400, code: "bad_parameter", close: 4000}.check(t, k, n.url, good, strings.Repeat("x", 65))
+			refused := refusal{status: 400, code: "bad_parameter", close: 4000}
+			refused.check(t, k, n.url, good, strings.Repeat("x", 65))
+			refused.check(t, k, n.url, good, "phone", parameter("start", "last:1001"))
+			refused.check(t, k, n.url, good, "phone", parameter("overflow", "drop"))
+		})
+		t.Run("cursor", func(t *testing.T) {
+			home := backplane.PartitionOf("alice", partitions)
+			for code, at := range map[string]backplane.Position{
+				"bad_cursor":     {Generation: 1, Partition: (home + 1) % partitions, Offset: 0}, // of another user
+				"unknown_cursor": {Generation: 1, Partition: home, Offset: 1 << 40},              // the log has not come so far
+			} {
+				refusal{status: 400, code: code, close: 4000}.check(t, k, n.url, good, "phone",
+					parameter("cursor", string(codec.AppendCursor(nil, at))))
+			}
 		})
 	})
 }

@@ -80,6 +80,7 @@ class Device {
         this.#socket.send(this.#encoding.encode(frame));
         break;
       }
+      case "history": return this.#socket.send(this.#encoding.encode({ type: "history", ...command }));
       case "ping": return this.#socket.send(this.#encoding.encode({ type: "ping" }));
       case "probe": return this.#socket.ping();
       case "text": return this.#socket.send(raw(command), { binary: false });
@@ -101,6 +102,7 @@ const { positionals, values: args } = parseArgs({
     token: { type: "string", default: "" },
     "token-in": { type: "string", default: "header" },
     device: { type: "string", default: "" },
+    parameter: { type: "string", multiple: true, default: [] }, // another one of the query: name=value
     encoding: { type: "string", default: "json" },
     schema: { type: "string" }, // godwit.proto, for the encoding proto
     origin: { type: "string" }, // speak as a browser does for a page from there
@@ -112,6 +114,7 @@ const url = new URL(positionals[0]);
 const protocols = [encoding.subprotocol];
 const headers = {};
 if (args.device) url.searchParams.set("device", args.device);
+for (const parameter of args.parameter) url.searchParams.set(...parameter.split(/=(.*)/s, 2));
 if (args["token-in"] === "header") headers.Authorization = `Bearer ${args.token}`;
 if (args["token-in"] === "query") url.searchParams.set("token", args.token);
 if (args["token-in"] === "subprotocol") protocols.push(`bearer.${args.token}`);

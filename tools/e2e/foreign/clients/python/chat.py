@@ -5,7 +5,8 @@
 It takes commands from standard input and tells what happens on standard output,
 one JSON object a line each. Commands, by their member "do":
 
-    send    {id, to, body | body_base64, kind}: send a message
+    send    {id, to, body | body_base64, kind, ttl_ms}: send a message
+    history {id, after, before, around, limit, peer}: ask for a page
     ping    ask for a pong of the protocol
     probe   send a ping of WebSocket, and tell when its pong comes ("probed")
     text    {text | base64}: send a text message as it is
@@ -90,6 +91,8 @@ class Device:
                 self.sent[frame["id"]] = wire.message_id(
                     self.user, self.name, frame["id"], frame["to"], frame.get("kind", "message"), frame["body"])
                 await self.socket.send(self.encoding.encode(frame))
+            case "history":
+                await self.socket.send(self.encoding.encode({"type": "history", **command}))
             case "ping":
                 await self.socket.send(self.encoding.encode({"type": "ping"}))
             case "probe":
@@ -130,6 +133,7 @@ async def main():
     args.add_argument("--token", default="")
     args.add_argument("--token-in", choices=["header", "query", "subprotocol"], default="header")
     args.add_argument("--device", default="")
+    args.add_argument("--parameter", action="append", default=[], help="another one of the query: name=value")
     args.add_argument("--encoding", choices=["json", "proto"], default="json")
     args.add_argument("--schema", help="godwit.proto, for the encoding proto")
     args.add_argument("--origin", help="speak as a browser does for a page from there")
@@ -140,6 +144,7 @@ async def main():
     protocols, headers, query = [encoding.subprotocol], {}, {}
     if args.device:
         query["device"] = args.device
+    query |= dict(parameter.split("=", 1) for parameter in args.parameter)
     match args.token_in:
         case "header":
             headers["Authorization"] = f"Bearer {args.token}"

@@ -35,7 +35,9 @@ func TestBrowserBadToken(t *testing.T) {
 	refused(p.socket(n.url, "godwit.v1.json"), "unauthorized", 4001)
 	refused(p.socket(n.url, "godwit.v1.json", "bearer.bad"), "unauthorized", 4001)
 	refused(p.socket(n.url+"?token=bad", "godwit.v1.json"), "unauthorized", 4001)
-	refused(p.socket(n.url+"?start=last:5", "godwit.v1.json", "bearer."+n.token(t, "alice", time.Hour)), "bad_parameter", 4000)
+	good := "bearer." + n.token(t, "alice", time.Hour)
+	refused(p.socket(n.url+"?start=last:0", "godwit.v1.json", good), "bad_parameter", 4000)
+	refused(p.socket(n.url+"?cursor=AQEB", "godwit.v1.json", good), "bad_cursor", 4000)
 
 	t.Log("a token that expires")
 	token := n.token(t, "alice", time.Second)

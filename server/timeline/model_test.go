@@ -49,7 +49,6 @@ type modelReader struct {
 	p       backplane.Partition
 	cursors []int64 // all that it ever had; it may go back
 	after   int64
-	live    bool
 }
 
 func newModel(rt *rapid.T) *model {
@@ -244,6 +243,9 @@ func (m *model) together() {
 			all = append(all, r)
 		}
 	}
+	for _, r := range all {
+		m.before(r.user, r.p) // so that nobody has to let the node begin
+	}
 	problems := make(chan any, len(all))
 	var wg sync.WaitGroup
 	for _, r := range all {
@@ -436,7 +438,11 @@ func (m *model) pages() {
 	at := rapid.Int64Range(0, m.log.partitions[p].end+1).Draw(m.rt, "at")
 	kind := rapid.SampledFrom([]string{"newest", "before", "after", "around"}).Draw(m.rt, "page")
 	ctx, u, with := context.Background(), []byte(user), []byte(peer)
-	time.Sleep(appliedPause + 1) // history may have been asked for before it came on
+	pause := appliedPause // history may have been asked for before it came on
+	if time.Since(m.reset) < appliedAge {
+		pause = appliedAge // or went back
+	}
+	time.Sleep(pause + 1)
 	b := m.before(user, p)
 	var page Page
 	var err error

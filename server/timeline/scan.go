@@ -23,8 +23,11 @@ type scan struct {
 	// unserved is the last record that was not kept because its duplicates may stand before
 	// the first that was read; -1 if there is none.
 	unserved int64
-	failing  bool // the last turn failed
-	message  backplane.Message
+	// narrow says that it is to be begun again at the lowest position that is wanted, and
+	// not before.
+	narrow  bool
+	failing bool // the last turn failed
+	message backplane.Message
 }
 
 // run fills the window as its readers want it, until nobody has wanted anything for a
@@ -158,6 +161,8 @@ func (w *window) aim() (next aim, at int64) {
 		w.scan = scan{failing: w.scan.failing}
 	}
 	switch d := w.demand(); {
+	case w.scan.narrow && d.requests > 0:
+		return beginAnew, d.lowest
 	case d.ahead == math.MaxInt64 && d.below == math.MaxInt64:
 		return rest, 0
 	case d.ahead == math.MaxInt64:
@@ -178,7 +183,10 @@ func (w *window) begin(ctx context.Context, at int64, b bounds) error {
 		at = b.first - 1
 		lost = at
 	}
-	at, since := w.early(at, b)
+	since := int64(-1)
+	if !w.scan.narrow {
+		at, since = w.early(at, b)
+	}
 	from := b.first
 	if at >= b.first {
 		var err error
@@ -192,15 +200,17 @@ func (w *window) begin(ctx context.Context, at int64, b bounds) error {
 		}
 	}
 	s := &w.scan
-	s.records, s.seen, s.next, s.unserved = tail.NewTail(), backplane.NewDedupe(), from, -1
-	s.unsure = from == b.first && from > 0
+	*s = scan{
+		records: tail.NewTail(), seen: backplane.NewDedupe(), next: from, start: at,
+		unsure: from == b.first && from > 0, unserved: -1, failing: s.failing,
+	}
 	switch {
 	case from == 0:
 		since = 0 // nothing precedes
 	case s.unsure:
 		since = never
 	}
-	s.start, s.since = at, since
+	s.since = since
 	s.records.Begin(from, since)
 	service.counters.Restarts.Add(1)
 
@@ -372,8 +382,8 @@ func (w *window) goOn(ctx context.Context, began time.Time) bool {
 	ws := w.windows
 	for {
 		full := w.scan.size() > ws.share
-		if full {
-			w.refuse()
+		if full && !w.refuse() {
+			return false
 		}
 		w.tell(nil)
 		w.mu.Lock()
@@ -410,15 +420,28 @@ func (w *window) slide() {
 	}
 }
 
-// refuse ends the requests for more at once than a full window has.
-func (w *window) refuse() {
+// refuse ends the requests for more at once than a full window has. It reports false if
+// the window is rather to be begun again, where it has room for nothing but what is wanted.
+func (w *window) refuse() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	lowest, spans := int64(math.MaxInt64), 0
+	for r := range w.requests {
+		lowest = min(lowest, r.after)
+		if r.span && r.upto > w.records.End() {
+			spans++
+		}
+	}
+	if spans > 0 && lowest > w.scan.start {
+		w.scan.narrow = true
+		return false
+	}
 	for r := range w.requests {
 		if r.span && r.upto > w.records.End() {
 			r.err = ErrHistoryBehind
 		}
 	}
+	return true
 }
 
 // tell lets the readers look at what the window has come to, or ends their requests

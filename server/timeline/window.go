@@ -148,6 +148,8 @@ func (w *window) wake() {
 // demand is what the requests at a window want of it.
 type demand struct {
 	requests int
+	// lowest is the lowest position of all, math.MaxInt64 if there are none.
+	lowest int64
 	// ahead and below are the lowest positions of those who want what the window has not
 	// come to yet, and of those who want what it has given up or begun after; math.MaxInt64
 	// if there are none.
@@ -158,12 +160,13 @@ type demand struct {
 
 // demand looks at all requests. w.mu is held.
 func (w *window) demand() demand {
-	d := demand{requests: len(w.requests), ahead: math.MaxInt64, below: math.MaxInt64}
+	d := demand{requests: len(w.requests), lowest: math.MaxInt64, ahead: math.MaxInt64, below: math.MaxInt64}
 	floor, end := int64(math.MaxInt64), int64(math.MaxInt64)
 	if w.records != nil {
 		floor, end = w.records.Floor(), w.records.End()
 	}
 	for r := range w.requests {
+		d.lowest = min(d.lowest, r.after)
 		switch {
 		case r.err != nil || r.after < w.lost:
 			d.served++

@@ -89,7 +89,10 @@ func (w *world) start() {
 	w.feeds = make([]feed, w.n)
 	since := time.Now().UnixMilli() - backplane.Rewind.Milliseconds()
 	for p := range w.feeds {
-		offset := w.log.partitions[p].offsetAt(since)
+		offset, since := w.log.partitions[p].offsetAt(since), since
+		if r, ok := w.log.partitions[p].at(offset); ok && offset == w.log.partitions[p].first && offset > 0 {
+			since = max(since, r.Time) // duplicates of what was deleted are not known
+		}
 		w.tails.Worker(0).Begin(backplane.Partition(p), offset, since)
 		w.feeds[p] = feed{next: offset, seen: backplane.NewDedupe(), from: offset}
 	}

@@ -167,7 +167,7 @@ func (w *window) aim() (next aim, at int64) {
 		return rest, 0
 	case d.ahead == math.MaxInt64:
 		return beginAnew, d.below
-	case d.ahead-w.records.End() > windowJump:
+	case d.far:
 		return beginAnew, d.ahead
 	}
 	return readOn, 0
@@ -276,14 +276,16 @@ var errStalled = errors.New("the log gives no records")
 // fill reads the log up to an offset, exclusive, or for as long as it is wanted.
 func (w *window) fill(ctx context.Context, to int64) error {
 	s, service := &w.scan, w.windows.service
-	service.counters.Scans.Add(1)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	timeout := service.cfg.Timeout
+	began, n, whole := time.Now(), 0, true
+	if s.size() > w.windows.share && !w.goOn(ctx, began) {
+		return nil // as it was when the last turn ended
+	}
 	stalled := time.AfterFunc(timeout, func() { cancel(errStalled) })
 	defer stalled.Stop()
-
-	began, n, whole := time.Now(), 0, true
+	service.counters.Scans.Add(1)
 	err := service.cfg.Reader.Scan(ctx, w.partition, s.next, to, func(r *backplane.Record) bool {
 		stalled.Reset(timeout)
 		w.take(r)
@@ -396,6 +398,8 @@ func (w *window) goOn(ctx context.Context, began time.Time) bool {
 			if !w.listen(ctx, scanLinger) {
 				return false
 			}
+		case d.far && d.served == 0:
+			return false
 		case !full && (d.served > 0 || d.ahead != math.MaxInt64):
 			return true
 		case d.served > 0:

@@ -154,6 +154,8 @@ type demand struct {
 	// come to yet, and of those who want what it has given up or begun after; math.MaxInt64
 	// if there are none.
 	ahead, below int64
+	// far is whether those ahead are so far ahead that reading on is not worth it.
+	far bool
 	// served is how many are about to take what is there, or to learn that it is lost.
 	served int
 }
@@ -180,5 +182,6 @@ func (w *window) demand() demand {
 			d.served++
 		}
 	}
+	d.far = d.ahead != math.MaxInt64 && d.ahead-end > windowJump
 	return d
 }

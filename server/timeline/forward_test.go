@@ -1,7 +1,6 @@
 package timeline
 
 import (
-	"errors"
 	"math"
 	"slices"
 	"testing"
@@ -92,43 +91,4 @@ func TestEveryPlace(t *testing.T) {
 			})
 		})
 	}
-}
-
-// TestOneScanForAll: a thousand devices that were away come at once.
-func TestOneScanForAll(t *testing.T) {
-	in(t, true, none, func(t *testing.T, w *world) {
-		user := func(i int) string { return w.user(0, i%20) }
-		for i := range 600 {
-			w.say(user(i), user(i/7))
-		}
-		w.consume(0, math.MaxInt)
-		w.apply(0, 100)
-		done := make(chan error)
-		for i := range 1000 {
-			go func() {
-				after := int64(100 + i%500)
-				got := w.all(t, user(i), after)
-				if want := w.timeline(user(i), after, math.MaxInt64, ""); !slices.Equal(got, want) {
-					done <- errors.New("not what the log has")
-					return
-				}
-				done <- nil
-			}()
-		}
-		for range 1000 {
-			if err := <-done; err != nil {
-				t.Error(err)
-			}
-		}
-		c := w.service.Counters()
-		if n := c.Scans.Load(); n != 1 {
-			t.Errorf("%d scans", n)
-		}
-		if n := c.Scanned.Load(); n > 600 {
-			t.Errorf("%d records scanned, of 600 in the log", n)
-		}
-		if n := c.Asked.Load(); n > 2 {
-			t.Errorf("the store was asked %d times how far it is", n)
-		}
-	})
 }

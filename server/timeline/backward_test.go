@@ -1,0 +1,169 @@
+package timeline
+
+import (
+	"errors"
+	"math"
+	"slices"
+	"testing"
+	"time"
+)
+
+// back reads a page backward.
+func (w *world) back(t *testing.T, user string, before int64, limit int, peer string) (Page, error) {
+	t.Helper()
+	return w.service.Backward(t.Context(), []byte(user), 0, before, limit, []byte(peer), 1<<20)
+}
+
+func wantPage(t *testing.T, what string, p Page, err error, more, newer bool, want ...int64) {
+	t.Helper()
+	if got := offsets(p.Entries); err != nil || !slices.Equal(got, want) {
+		t.Fatalf("%s: %v, error %v, want %v", what, got, err, want)
+	}
+	if p.MoreBefore != more || p.MoreAfter != newer {
+		t.Errorf("%s: more before %v, after %v; want %v, %v", what, p.MoreBefore, p.MoreAfter, more, newer)
+	}
+}
+
+// TestPages: pages go on in both directions over all places.
+func TestPages(t *testing.T) {
+	in(t, true, 4<<10, func(t *testing.T, w *world) {
+		alice, bob := w.user(0, 0), w.user(0, 1)
+		const n = 60
+		for range n {
+			w.say(alice, bob)
+			time.Sleep(time.Second)
+		}
+		w.consume(0, math.MaxInt)
+		w.apply(0, 20)
+		floor := w.tails.Partition(0).Floor()
+		if floor < 25 || floor > n-5 {
+			t.Fatalf("the tail begins after %d", floor)
+		}
+
+		var got []int64
+		p, err := w.back(t, alice, math.MaxInt64, 7, "")
+		for before := int64(math.MaxInt64); ; p, err = w.back(t, alice, before, 7, "") {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if p.MoreAfter != (before <= floor || before < n) {
+				t.Errorf("before %d: more after %v", before, p.MoreAfter)
+			}
+			got = append(offsets(p.Entries), got...)
+			if before = p.Before; !p.MoreBefore {
+				break
+			}
+		}
+		if want := w.timeline(alice, -1, math.MaxInt64, ""); !slices.Equal(got, want) {
+			t.Errorf("backward: %v, want %v", got, want)
+		}
+		if p, err := w.back(t, alice, 0, 7, ""); err != nil || len(p.Entries) > 0 || p.MoreBefore || !p.MoreAfter {
+			t.Errorf("before the first: %+v, %v", p, err)
+		}
+
+		after := int64(-1)
+		for got = nil; ; {
+			p, err := w.service.After(t.Context(), []byte(bob), 0, after, 7, []byte(alice), 1<<20)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got = append(got, offsets(p.Entries)...); !p.MoreAfter {
+				break
+			}
+			after = p.After
+		}
+		if want := w.timeline(bob, -1, math.MaxInt64, alice); !slices.Equal(got, want) {
+			t.Errorf("forward: %v, want %v", got, want)
+		}
+
+		p, err = w.service.Around(t.Context(), []byte(bob), 0, 10, 5, nil, 1<<20)
+		wantPage(t, "around 10", p, err, true, true, 8, 9, 10, 11, 12)
+		p, err = w.service.Around(t.Context(), []byte(bob), 0, n-1, 5, nil, 1<<20)
+		wantPage(t, "around the last", p, err, true, false, n-3, n-2, n-1)
+	})
+}
+
+// TestPagesOfConversations: the peer restricts a page in every place.
+func TestPagesOfConversations(t *testing.T) {
+	for _, budget := range []int64{roomy, none} {
+		for _, applied := range []int{0, 3, 100} {
+			in(t, true, budget, func(t *testing.T, w *world) {
+				alice, bob, carol := w.user(0, 0), w.user(0, 1), w.user(0, 2)
+				w.say(alice, bob)
+				w.say(carol, alice)
+				w.say(bob, carol)
+				w.say(bob, alice)
+				w.say(alice, alice)
+				w.consume(0, math.MaxInt)
+				w.apply(0, applied)
+				p, err := w.back(t, alice, math.MaxInt64, 10, bob)
+				wantPage(t, "alice with bob", p, err, false, false, 0, 3)
+				p, err = w.back(t, alice, math.MaxInt64, 10, alice)
+				wantPage(t, "alice with herself", p, err, false, false, 4)
+				p, err = w.back(t, carol, math.MaxInt64, 10, alice)
+				wantPage(t, "carol with alice", p, err, false, false, 1)
+			})
+		}
+	}
+}
+
+// TestHistoryBehind: a page over more than a window holds is refused for the moment. What
+// the tail has is there.
+func TestHistoryBehind(t *testing.T) {
+	in(t, true, none, func(t *testing.T, w *world) {
+		alice := w.user(0, 0)
+		w.sizes(alice, alice, 10, 100)
+		w.apply(0, 5)
+		w.sizes(alice, alice, 30, 20_000)
+		w.consume(0, math.MaxInt)
+		_, err := w.back(t, alice, math.MaxInt64, 50, "")
+		if e, ok := errors.AsType[*Error](err); !errors.Is(err, ErrHistoryBehind) || !ok || !e.Retryable() {
+			t.Errorf("error %v", err)
+		}
+		p, err := w.back(t, alice, 5, 50, "")
+		wantPage(t, "what history has", p, err, false, true, 0, 1, 2, 3, 4)
+		w.apply(0, math.MaxInt)
+		time.Sleep(appliedPause + 1)
+		p, err = w.back(t, alice, math.MaxInt64, 2, "")
+		wantPage(t, "when history has caught up", p, err, true, false, 38, 39)
+	})
+}
+
+// TestPagesWithoutHistory: a node without history has what its tail has.
+func TestPagesWithoutHistory(t *testing.T) {
+	in(t, false, 4<<10, func(t *testing.T, w *world) {
+		alice := w.user(0, 0)
+		for range 50 {
+			w.say(alice, alice)
+		}
+		w.consume(0, math.MaxInt)
+		p, err := w.back(t, alice, math.MaxInt64, 50, "")
+		if err != nil || len(p.Entries) == 0 || !p.MoreBefore {
+			t.Fatalf("%+v, %v", p, err)
+		}
+		_, err = w.back(t, alice, p.Before, 50, "")
+		if e, ok := errors.AsType[*Error](err); !errors.Is(err, ErrNoHistory) || !ok || e.Retryable() {
+			t.Errorf("error %v", err)
+		}
+	})
+}
+
+// TestShortPage: what was found before a place failed is a page.
+func TestShortPage(t *testing.T) {
+	in(t, true, 4<<10, func(t *testing.T, w *world) {
+		alice := w.user(0, 0)
+		for range 50 {
+			w.say(alice, alice)
+		}
+		w.settle()
+		w.store.set(down)
+		p, err := w.back(t, alice, math.MaxInt64, 50, "")
+		if err != nil || len(p.Entries) == 0 || !p.MoreBefore {
+			t.Fatalf("%+v, %v", p, err)
+		}
+		_, err = w.back(t, alice, p.Before, 50, "")
+		if e, ok := errors.AsType[*Error](err); !ok || e.Code != HistoryUnavailable {
+			t.Errorf("error %v", err)
+		}
+	})
+}

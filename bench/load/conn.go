@@ -8,6 +8,7 @@ import (
 	"github.com/valyala/bytebufferpool"
 	"golang.org/x/sys/unix"
 
+	"github.com/godwit-im/godwit/codec"
 	"github.com/godwit-im/godwit/codec/buffer"
 	"github.com/godwit-im/godwit/codec/ws"
 )
@@ -32,6 +33,10 @@ type conn struct {
 	state   connState
 	slow    bool // does not read
 	partial bool // was not there for the whole run, or dropped some: it is not checked
+	away    bool // was cut by Leave and is to come back
+	// cursor is the last one that the server told, cursorLen bytes of text.
+	cursorLen uint8
+	cursor    [codec.MaxCursor]byte
 }
 
 type connState uint8
@@ -110,7 +115,8 @@ func (g *Generator) user(id uint32) uint32 { return id % uint32(g.config.Users) 
 // dial begins to connect.
 func (l *loop) dial(c *conn) {
 	c.attempt++
-	c.sum, c.count, c.seq, c.flying, c.partial = uint64(l.now), 0, 0, 0, l.traffic != nil
+	c.sum, c.count, c.seq, c.flying = uint64(l.now), 0, 0, 0
+	c.partial = l.traffic != nil && !c.away
 	c.heard = seconds(l.now)
 	fd, err := l.socket(c)
 	if err != nil {

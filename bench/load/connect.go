@@ -16,6 +16,7 @@ type connectJob struct {
 	interval float64 // nanoseconds between two, 0 for as fast as possible
 	most     int     // on their way at once
 	hangup   bool    // close each when it is open
+	resume   bool    // go on from each one's cursor
 	finished func()
 }
 

@@ -109,11 +109,16 @@ func (q *request) serve(at **Generator) (a reply, err error) {
 		r, err = g.Storm(ctx, q.N, q.Rate)
 	case "reopen":
 		r, err = g.Reopen(ctx, q.N, q.Rate)
+	case "return":
+		r, err = g.Return(ctx, q.Rate)
 	case "run":
 		if q.Traffic == nil {
 			return a, errors.New("load: run without traffic")
 		}
 		r, err = g.Run(ctx, *q.Traffic)
+	case "leave":
+		a.N = g.Leave(q.N)
+		return a, nil
 	case "slow":
 		a.N = g.Slow(q.N)
 		return a, nil
@@ -221,6 +226,17 @@ func (r *Remote) Storm(n int, rate float64, timeout time.Duration) (Result, erro
 // Reopen is Generator.Reopen.
 func (r *Remote) Reopen(n int, rate float64, timeout time.Duration) (Result, error) {
 	return r.result(request{Command: "reopen", N: n, Rate: rate, Timeout: timeout})
+}
+
+// Leave is Generator.Leave.
+func (r *Remote) Leave(n int) (int, error) {
+	a, err := r.ask(request{Command: "leave", N: n})
+	return a.N, err
+}
+
+// Return is Generator.Return.
+func (r *Remote) Return(rate float64, timeout time.Duration) (Result, error) {
+	return r.result(request{Command: "return", Rate: rate, Timeout: timeout})
 }
 
 // Run is Generator.Run.

@@ -16,6 +16,9 @@
 // omission), and at the end of a run each connection's deliveries are compared with
 // what was acknowledged: one that is lost, doubled or changed is counted (Check).
 //
+// A connection keeps the last cursor that it was told. With Leave and Return some are away
+// during a run and go on from there: what they missed is checked like everything else.
+//
 // It is not a client to build on: it never retries, never resends, and stays away
 // when it is refused. That is for package tools/client. It has no TLS.
 //

@@ -21,6 +21,10 @@ func (l *loop) serverFrame(c *conn, payload []byte) {
 			l.counters.count("welcome of another user")
 			return
 		}
+		c.reached(f.Welcome.Cursor)
+		if f.Welcome.Resumed {
+			l.counters.resumed.Add(1)
+		}
 		l.welcomed(c)
 	case codec.FrameDeliver:
 		l.deliver(c, &f.Deliver)
@@ -34,8 +38,13 @@ func (l *loop) serverFrame(c *conn, payload []byte) {
 		if t := l.traffic; t != nil && t.spec.Shape == Ping {
 			t.pong(l, c)
 		}
+	case codec.FrameHistoryPage:
+		if t := l.traffic; t != nil && t.spec.Shape == History {
+			t.page(l, c, &f.HistoryPage)
+		}
 	case codec.FrameHeartbeat:
 		l.counters.heartbeats.Add(1)
+		c.reached(f.Heartbeat.Cursor)
 		l.sequence(c, f.Heartbeat.Seq+1)
 	case codec.FrameError:
 		l.counters.count("error: " + string(f.Error.Code))
@@ -54,10 +63,14 @@ func (l *loop) sequence(c *conn, seq uint64) {
 	}
 }
 
+// reached notes how far the server says that the connection has come.
+func (c *conn) reached(cursor []byte) { c.cursorLen = uint8(copy(c.cursor[:], cursor)) }
+
 // deliver takes a message.
 func (l *loop) deliver(c *conn, d *codec.Deliver) {
 	l.sequence(c, d.Seq)
 	c.seq = uint32(d.Seq)
+	c.reached(d.Cursor)
 	if c.isFeeder() {
 		return // its own message
 	}

@@ -35,6 +35,8 @@ type Generator struct {
 	// Owned by whoever calls a method that runs something; see the package.
 	run   uint32
 	asked int // connections that were asked for
+	// missed is the last run, if some connections are away since before it; else nil.
+	missed *missed
 
 	closing atomic.Bool
 }

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/binary"
 	"strconv"
+	"strings"
 
+	"github.com/godwit-im/godwit/codec"
 	"github.com/godwit-im/godwit/codec/buffer"
 	"github.com/godwit-im/godwit/codec/ws"
 )
@@ -34,11 +36,22 @@ func (l *loop) request(c *conn) bool {
 		if g.config.Users < g.config.Connections {
 			target += "?device=" + strconv.Itoa(int(l.id(c))/g.config.Users)
 		}
+		if l.connect.resume && c.cursorLen > 0 {
+			target += query(target) + codec.ParamCursor + "=" + string(c.cursor[:c.cursorLen])
+		}
 	}
 	l.out = ws.AppendRequest(l.out[:0], host, target, l.key(c), g.protocols, header...)
 	c.state = stateRequested
 	// It is below a kilobyte, and the socket's buffer is empty: it is taken whole.
 	return l.write(c, l.out)
+}
+
+// query returns what the next parameter of a target begins with.
+func query(target string) string {
+	if strings.Contains(target, "?") {
+		return "&"
+	}
+	return "?"
 }
 
 // answer takes the server's answer to the request, and returns what follows it.
@@ -76,7 +89,7 @@ func (l *loop) answer(c *conn, p []byte) []byte {
 // welcomed makes a connection an open one.
 func (l *loop) welcomed(c *conn) {
 	l.results.connect.RecordValue(l.micros(int64(c.sum)))
-	c.sum, c.state = 0, stateOpen
+	c.sum, c.state, c.away = 0, stateOpen, false
 	l.counters.connecting.Add(-1)
 	l.counters.open.Add(1)
 	l.counters.opened.Add(1)

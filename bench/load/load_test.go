@@ -13,6 +13,7 @@ import (
 
 	"github.com/godwit-im/godwit/backplane/kafka"
 	"github.com/godwit-im/godwit/backplane/kafkatest"
+	"github.com/godwit-im/godwit/codec"
 	"github.com/godwit-im/godwit/server"
 	"github.com/godwit-im/godwit/server/auth"
 	"github.com/godwit-im/godwit/server/config"
@@ -321,6 +322,7 @@ func TestTrafficIsChecked(t *testing.T) {
 		"InFlight": func(t *Traffic) { t.Rate = 0 },
 		"Duration": func(t *Traffic) { t.Count = 0 },
 		"Fanout":   func(t *Traffic) { t.Fanout = 66 },
+		"Page":     func(t *Traffic) { t.Shape, t.Page = History, codec.MaxPage+1 },
 	} {
 		bad := good
 		change(&bad)

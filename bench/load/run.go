@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -47,7 +48,18 @@ func (g *Generator) Run(ctx context.Context, t Traffic) (Result, error) {
 	})
 	r := g.collect(before, time.Duration(last-start))
 	r.Arrived, r.Check, r.Connect = time.Duration(arrived-start), check, Latency{}
-	g.each(func(l *loop) { l.traffic = nil })
+	var away atomic.Bool
+	g.each(func(l *loop) {
+		if l.anyAway() {
+			away.Store(true) // what they get when they return is of this run
+		} else {
+			l.traffic = nil
+		}
+	})
+	g.missed = nil
+	if away.Load() {
+		g.missed = &missed{b, t.Patience}
+	}
 	return r, nil
 }
 
@@ -94,7 +106,7 @@ func (l *loop) begin(j *trafficJob) {
 	l.results.ack.Reset()
 	l.results.deliver.Reset()
 	l.each(func(c *conn) {
-		if c.state == stateOpen {
+		if c.state == stateOpen || c.away {
 			c.sum, c.count, c.flying, c.partial = 0, 0, 0, c.slow
 		} else {
 			c.partial = true

@@ -13,7 +13,7 @@ import (
 // anyone may read them.
 type counters struct {
 	connecting, open, flying                            atomic.Int64 // gauges
-	opened, failed, closed                              atomic.Int64
+	opened, resumed, failed, closed                     atomic.Int64
 	sent, stored, rejected, unknown, unsent             atomic.Int64
 	retryable                                           atomic.Int64 // of those rejected
 	deliveries, frames, bytes, reads, heartbeats, pings atomic.Int64
@@ -37,11 +37,13 @@ func (c *counters) count(event string) {
 
 // Stats is what a generator has counted since it began.
 type Stats struct {
-	// Connections: being opened and open now; and all that were ever opened, that could not
-	// be, and that ended after they were.
+	// Connections: being opened and open now; and all that were ever opened, those of them
+	// that went on from a cursor with nothing missing, that could not be opened, and that
+	// ended after they were.
 	Connecting int64 `json:"connecting"`
 	Open       int64 `json:"open"`
 	Opened     int64 `json:"opened"`
+	Resumed    int64 `json:"resumed"`
 	Failed     int64 `json:"failed"`
 	Closed     int64 `json:"closed"`
 
@@ -83,6 +85,7 @@ func (s *Stats) add(c *counters) {
 	s.Connecting += c.connecting.Load()
 	s.Open += c.open.Load()
 	s.Opened += c.opened.Load()
+	s.Resumed += c.resumed.Load()
 	s.Failed += c.failed.Load()
 	s.Closed += c.closed.Load()
 	s.InFlight += c.flying.Load()
@@ -117,6 +120,7 @@ func (s *Stats) add(c *counters) {
 func (s Stats) Minus(before Stats) Stats {
 	d := s
 	d.Opened -= before.Opened
+	d.Resumed -= before.Resumed
 	d.Failed -= before.Failed
 	d.Closed -= before.Closed
 	d.Sent -= before.Sent

@@ -30,13 +30,22 @@ const (
 	// Ping: to the node itself, which answers from its event loop. A connection has one
 	// ping on its way at a time. Nothing is written to the log, and nothing delivered.
 	Ping Shape = "ping"
+	// History: to the node, for the newest messages of the sender's own timeline. Nothing is
+	// written or delivered. An answer that is not a page of Traffic.Page messages is wrong.
+	History Shape = "history"
 )
+
+// stores reports whether messages are stored, and so due to somebody.
+func (s Shape) stores() bool { return s != Ping && s != History }
 
 // Traffic says what is sent in a run.
 type Traffic struct {
 	Shape Shape `json:"shape"`
-	// Size is that of a body in bytes, MinSize or more; a ping has none.
+	// Size is that of a body in bytes, MinSize or more; what is not stored has none.
 	Size int `json:"size"`
+	// Page is how many messages a request of the shape History asks for, 1 to
+	// codec.MaxPage.
+	Page int `json:"page,omitempty"`
 	// Rate is how many messages are sent a second, all connections together, whatever
 	// becomes of them. 0 sends as fast as they are answered: then InFlight is how many
 	// are on their way.
@@ -70,6 +79,9 @@ func (t *Traffic) complete(c *Config) error {
 	case Ping:
 		check(c.Protocol != Plain, "the shape %s needs godwit", t.Shape)
 		t.InFlight = min(t.InFlight, c.Connections)
+	case History:
+		check(c.Protocol != Plain, "the shape %s needs godwit", t.Shape)
+		check(t.Page >= 1 && t.Page <= codec.MaxPage, "Page is %d: it must be 1 to %d", t.Page, codec.MaxPage)
 	case Unicast, Neighbour, Absent:
 		check(c.Users > 1 || c.Protocol == Plain, "Users is %d: a message needs a recipient beside its sender", c.Users)
 	case Group:
@@ -78,10 +90,10 @@ func (t *Traffic) complete(c *Config) error {
 		most := backplane.MaxRecipients + btoi(c.Feed == "") // the sender is one of them
 		check(t.Fanout >= 2 && t.Fanout <= most, "Fanout is %d: it must be 2 to %d", t.Fanout, most)
 	default:
-		check(false, "Shape is %q: it must be %s, %s, %s, %s or %s", t.Shape, Unicast, Neighbour, Absent, Group, Ping)
+		check(false, "Shape is %q: it must be %s, %s, %s, %s, %s or %s", t.Shape, Unicast, Neighbour, Absent, Group, Ping, History)
 	}
 	t.Burst = max(t.Burst, 1)
-	check(t.Shape == Ping || t.Size >= MinSize && t.Size <= backplane.MaxBody, "Size is %d: it must be %d to %d", t.Size, MinSize, backplane.MaxBody)
+	check(!t.Shape.stores() || t.Size >= MinSize && t.Size <= backplane.MaxBody, "Size is %d: it must be %d to %d", t.Size, MinSize, backplane.MaxBody)
 	check(t.Rate >= 0, "Rate is %v: it must not be negative", t.Rate)
 	check(t.Rate > 0 || t.InFlight > 0, "Rate and InFlight are both 0: one of them says how fast to send")
 	check(t.Count > 0 || t.Duration > 0, "Count and Duration are both 0: one of them says when to end")
@@ -183,14 +195,18 @@ func (t *trafficJob) send(l *loop, due int64) bool {
 	var target uint32
 	if t.spec.Shape == Group {
 		c, target = t.nextGroup(l)
-	} else if c = t.next(l); c != nil {
+	} else if c = t.next(l); c != nil && t.spec.Shape.stores() {
 		target = t.target(l, c)
 	}
 	if c == nil {
 		return false
 	}
-	if t.spec.Shape == Ping {
+	switch t.spec.Shape {
+	case Ping:
 		t.ping(l, c, due)
+		return true
+	case History:
+		t.ask(l, c, due)
 		return true
 	}
 	t.number++
@@ -306,28 +322,33 @@ func (t *trafficJob) recipients(l *loop, sender, target uint32) {
 	}
 }
 
-// answered takes the answer to a send.
-func (t *trafficJob) answered(l *loop, c *conn, s stamp, status backplane.Status, code backplane.Code) {
-	f, ok := t.flights[s.key()]
+// land ends a flight that was answered. ok is false if there is none such.
+func (t *trafficJob) land(l *loop, c *conn, s stamp) (f flight, ok bool) {
+	f, ok = t.flights[s.key()]
 	if !ok || s.sender != l.id(c) {
 		l.counters.count("answer to no send")
-		return
+		return f, false
 	}
 	delete(t.flights, s.key())
 	c.flying--
 	l.counters.flying.Add(-1)
 	t.last = l.now
+	return f, true
+}
+
+// answered takes the answer to a send.
+func (t *trafficJob) answered(l *loop, c *conn, s stamp, status backplane.Status, code backplane.Code) {
+	f, ok := t.land(l, c, s)
+	if !ok {
+		return
+	}
 	switch status {
 	case backplane.Stored:
 		l.counters.stored.Add(1)
 		l.results.ack.RecordValue(l.micros(f.at))
 		t.book.enter(l.g, s, f.target, true)
 	case backplane.Rejected:
-		l.counters.rejected.Add(1)
-		if codec.Retryable(code) {
-			l.counters.retryable.Add(1)
-		}
-		l.counters.count("rejected: " + string(code))
+		l.reject(code)
 	default:
 		l.counters.unknown.Add(1)
 		l.counters.count("unknown: " + string(code))
@@ -335,10 +356,19 @@ func (t *trafficJob) answered(l *loop, c *conn, s stamp, status backplane.Status
 	}
 }
 
+// reject counts a send or a request that was refused.
+func (l *loop) reject(code backplane.Code) {
+	l.counters.rejected.Add(1)
+	if codec.Retryable(code) {
+		l.counters.retryable.Add(1)
+	}
+	l.counters.count("rejected: " + string(code))
+}
+
 // lose forgets a flight that gets no answer any more.
 func (t *trafficJob) lose(l *loop, key uint64) {
 	s := stamp{t.run, uint32(key >> 32), uint32(key)}
-	if t.spec.Shape != Ping {
+	if t.spec.Shape.stores() {
 		t.book.enter(l.g, s, t.flights[key].target, false)
 	}
 	delete(t.flights, key)

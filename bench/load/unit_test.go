@@ -303,6 +303,12 @@ func TestRemote(t *testing.T) {
 	}
 	res, err := r.Run(Traffic{Shape: Unicast, Size: 64, InFlight: 4, Count: 100})
 	flawless(t, res, err, 100)
+	if n, err := r.Leave(2); err != nil || n != 2 {
+		t.Errorf("%d have left, %v", n, err)
+	}
+	if res, err := r.Return(0, patience); err != nil || res.Stats.Opened != 2 || res.Stats.Open != 8 {
+		t.Errorf("%+v, %v", res, err)
+	}
 	if n, err := r.Slow(3); err != nil || n != 3 {
 		t.Errorf("%d are slow, %v", n, err)
 	}

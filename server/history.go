@@ -21,7 +21,6 @@ import (
 // the consumer group that divides the partitions among all of them. Its methods may be
 // called from any goroutine.
 type HistoryProcess struct {
-	log       *slog.Logger
 	store     history.Store
 	historian *historian.Historian
 	admin     *admin.Server
@@ -31,7 +30,7 @@ type HistoryProcess struct {
 // of its group. ctx bounds the start only. The store that the settings name must be one that
 // several processes share.
 func StartHistory(ctx context.Context, c *config.Config, log *slog.Logger) (_ *HistoryProcess, err error) {
-	p := &HistoryProcess{log: log}
+	p := &HistoryProcess{}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.Stop(context.Background()))

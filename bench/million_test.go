@@ -25,7 +25,7 @@ const (
 // BenchmarkMillion holds a million authenticated connections in one process of the node,
 // or as many as -conns says and as fit in memory, where each of its loops, and each
 // thread of the clients, has a descriptor table of its own. It connects all; leaves them
-// alone for two minutes, with heartbeats; sends 5,000 messages a second between random
+// alone for a while, with heartbeats; sends 5,000 messages a second between random
 // users; sends a message to every user; and has a tenth reconnect at once. One message
 // that is lost or doubled, or one connection that ends unasked, fails it. Sends that the
 // node refuses for the moment are counted apart (rejected): nothing of them is stored.
@@ -39,12 +39,12 @@ func BenchmarkMillion(b *testing.B) {
 		"--fd-tables", "per-loop", "--loops", strconv.Itoa((n+perLoop-1)/perLoop), "--limits-connections", strconv.Itoa(n+1000))
 	warm(b, s)
 	config := s.config(n)
-	config.Tables, config.Heartbeat = true, time.Minute
+	config.Tables, config.Heartbeats = true, true
 	c := newClients(b, config)
 	m := &million{b: b, n: n, s: s, c: c, slab: meminfo(b, "Slab"), empty: s.memory(b), own: c.usage(b).RSS}
 
 	m.connect()
-	m.idle(size(2*time.Minute, 5*time.Second))
+	m.idle(m.idleTime())
 	m.random(size(30*time.Second, 3*time.Second))
 	m.everyone()
 	m.storm()
@@ -124,6 +124,15 @@ func (m *million) connect() {
 	metric(m.b, "heap-B/conn", (full.heap-m.empty.heap)/n)
 	metric(m.b, "kernel-B/conn", float64(meminfo(m.b, "Slab")-m.slab)/n)
 	metric(m.b, "load-B/conn", float64(m.c.usage(m.b).RSS-m.own)/n)
+}
+
+// idleTime returns how long the connections are left alone: as long as it takes that each
+// of some hundred thousand, whose heartbeat is a minute, has sent one.
+func (m *million) idleTime() time.Duration {
+	if m.n > 200_000 {
+		return 2 * time.Minute
+	}
+	return size(80*time.Second, 5*time.Second)
 }
 
 // idle leaves the connections alone: only heartbeats go.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"regexp"
-	"time"
 
 	"github.com/godwit-im/godwit/backplane"
 	"github.com/godwit-im/godwit/codec"
@@ -57,9 +56,9 @@ type Config struct {
 	// sending grows by segments. With the 1,460 of the Internet and 4,096 they take 90 KB.
 	MSS           int `json:"mss,omitempty"`
 	ReceiveBuffer int `json:"receive_buffer,omitempty"`
-	// Heartbeat is the silence after which a connection sends a ping (up to a quarter
-	// later); 0 for never. Clients of godwit do so after a minute.
-	Heartbeat time.Duration `json:"heartbeat,omitempty"`
+	// Heartbeats has connections send a ping when they have been silent for as long as the
+	// node's welcome says (up to a quarter longer), as clients of godwit do.
+	Heartbeats bool `json:"heartbeats,omitempty"`
 }
 
 // Validate reports what is wrong with c. New does so, too.
@@ -93,7 +92,6 @@ func (c *Config) complete() error {
 	check(c.Feed == "" || c.Protocol != Plain && c.Partitions > 0, "Feed needs godwit's protocol and Partitions")
 	check(c.MSS == 0 || c.MSS >= 536 && c.MSS <= 65_495, "MSS is %d: it must be 536 to 65495", c.MSS)
 	check(c.ReceiveBuffer >= 0, "ReceiveBuffer is %d: it must not be negative", c.ReceiveBuffer)
-	check(c.Heartbeat >= 0, "Heartbeat is %v: it must not be negative", c.Heartbeat)
 	if c.Path == "" {
 		c.Path = "/"
 		if c.Protocol != Plain {

@@ -25,6 +25,9 @@ func (l *loop) serverFrame(c *conn, payload []byte) {
 		if f.Welcome.Resumed {
 			l.counters.resumed.Add(1)
 		}
+		if l.g.config.Heartbeats {
+			l.heartbeat = f.Welcome.Heartbeat
+		}
 		l.welcomed(c)
 	case codec.FrameDeliver:
 		l.deliver(c, &f.Deliver)

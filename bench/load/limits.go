@@ -37,7 +37,7 @@ const (
 	// readsPerPass is how often in a row a loop reads from one connection.
 	readsPerPass = 16
 
-	// sweeps is how often within Config.Heartbeat a connection is looked at.
+	// sweeps is how often within a heartbeat a connection is looked at.
 	sweeps = 4
 
 	// sweepEvery is how often a loop looks at some of its connections.

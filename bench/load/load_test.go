@@ -272,7 +272,8 @@ func TestTokens(t *testing.T) {
 
 // TestHeartbeats: a silent connection sends pings, and the pong makes it heard.
 func TestHeartbeats(t *testing.T) {
-	g := start(t, Config{Addr: node(t), Protocol: JSON, Connections: 4, Key: secret, Heartbeat: time.Second})
+	addr := node(t, func(c *config.Config) { c.Limits.Heartbeat = time.Second })
+	g := start(t, Config{Addr: addr, Protocol: JSON, Connections: 4, Key: secret, Heartbeats: true})
 	if _, err := g.Connect(within(t), 4, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -300,7 +301,6 @@ func TestConfigIsChecked(t *testing.T) {
 		"Tables":      func(c *Config) { c.Tables, c.Loops, c.Connections = true, 1, perTable+1 },
 		"MSS":         func(c *Config) { c.MSS = 1 },
 		"ReceiveBuf":  func(c *Config) { c.ReceiveBuffer = -1 },
-		"Heartbeat":   func(c *Config) { c.Heartbeat = -1 },
 	} {
 		c := good
 		change(&c)

@@ -40,6 +40,7 @@ type loop struct {
 	traffic      *trafficJob
 	sweepAt      int64
 	sweepSlot    int
+	heartbeat    time.Duration // as the last welcome said; 0 before it, and for none
 	results      results
 	rng          *rand.Rand
 	signer       *signer
@@ -242,7 +243,7 @@ func (l *loop) ready(ev unix.EpollEvent) {
 // sweep sends a ping on connections that have been silent for long: a few of them at a
 // time, so that it takes no timers. It returns when it wants to be called again.
 func (l *loop) sweep() int64 {
-	every := l.g.config.Heartbeat
+	every := l.heartbeat
 	if every == 0 {
 		return never
 	}

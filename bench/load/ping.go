@@ -13,7 +13,7 @@ func (t *trafficJob) ping(l *loop, c *conn, due int64) {
 	l.ping(c)
 }
 
-// pong takes the answer. Those to the pings of Config.Heartbeat have no flight.
+// pong takes the answer. Those to heartbeats have no flight.
 func (t *trafficJob) pong(l *loop, c *conn) {
 	key := t.pingKey(l, c)
 	f, ok := t.flights[key]

@@ -33,7 +33,7 @@ type loadFlags struct {
 
 func newLoad() *cobra.Command {
 	f := loadFlags{
-		config:  load.Config{Users: 1000, Prefix: "load-", Heartbeat: time.Minute},
+		config:  load.Config{Users: 1000, Prefix: "load-", Heartbeats: true},
 		traffic: load.Traffic{Size: 200, Rate: 100, Duration: 30 * time.Second},
 	}
 	devices := 1

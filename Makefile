@@ -53,7 +53,8 @@ fuzz: ## run every fuzz target for FUZZTIME (10s)
 	  done; \
 	done
 
-# One benchmark is one measurement; see bench/doc.go. BENCH chooses, COUNT repeats.
+# One benchmark is one measurement; see bench/doc.go. BENCH chooses, COUNT repeats. All of
+# them take less than 20 minutes at their full size, and 3 at the small one.
 BENCH ?= .
 COUNT ?= 1
 BENCH_FLAGS = -run '^$$' -bench '$(BENCH)' -count $(COUNT)

@@ -23,8 +23,8 @@ func BenchmarkBatching(b *testing.B) {
 				s := serve(b, newLog(partitions), "--kafka-linger", linger, "--kafka-compression", compression)
 				c := clientsOf(b, s, 1000)
 				c.open(b, 1000)
-				length := size(3*time.Second, 500*time.Millisecond)
-				c.runRefused(b, load.Traffic{Shape: load.Unicast, Size: 200, Rate: 2000, Duration: length / 3})
+				length := size(2*time.Second, 500*time.Millisecond)
+				c.runRefused(b, load.Traffic{Shape: load.Unicast, Size: 200, Rate: 2000, Duration: length / 2})
 
 				before := s.cpu(b)
 				r := c.run(b, load.Traffic{Shape: load.Unicast, Size: 200, Rate: size(5000.0, 1000.0), Duration: length})

@@ -86,7 +86,13 @@ func (c *clients) runLossy(tb testing.TB, t load.Traffic) load.Result {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	if !r.Stats.Flawless() || !r.Check.Exact() || r.Stats.Stored == 0 {
+	ok := r.Stats.Flawless()
+	if *quick {
+		// A busy machine may be too slow for a fixed rate: that is no defect, and not what a
+		// small run is there to see.
+		ok = r.Stats.NothingWrong()
+	}
+	if !ok || !r.Check.Exact() || r.Stats.Stored == 0 {
 		text, _ := json.Marshal(r)
 		tb.Fatalf("messages were lost, doubled or not stored: %s", text)
 	}

@@ -12,10 +12,11 @@
 //	go test ./bench -run '^$' -bench Fanout -count 5 # one of them, with its spread
 //
 // A run ends with a table of all metrics, their spread and their goals (package
-// report). A benchmark measures once for each -count; within it, floor and godwit
-// take turns (-rounds) and medians are reported, so that both see the same machine.
-// Compare ratios (x-...) and CPU time; wall time depends on what else runs. Other
-// flags: -json FILE writes all values, -progress tells how a long benchmark goes.
+// report); benchmarks that compare settings have a table of their own. A benchmark
+// measures once for each -count; within it, floor and godwit take turns (-rounds) and
+// medians are reported, so that both see the same machine. Compare ratios (x-...) and
+// CPU time; wall time depends on what else runs. Other flags: -json FILE writes all
+// values, -progress tells how a long benchmark goes.
 //
 // The floors and peers are in bench/peers, a module of its own. Real Kafka is the one
 // that GODWIT_KAFKA_BROKERS names, or one that tools/kafka/kafka.sh starts for each

@@ -31,8 +31,8 @@ func BenchmarkFairness(b *testing.B) {
 		quiet.open(b, n)
 		here, elsewhere := greedyAt(b, s), greedyAt(b, other)
 
-		t := load.Traffic{Shape: load.Unicast, Size: 200, Rate: 500, Duration: size(10*time.Second, time.Second)}
-		flood := load.Traffic{Shape: load.Unicast, Size: 1000, InFlight: 500, Duration: t.Duration + t.Duration/2}
+		t := load.Traffic{Shape: load.Unicast, Size: 200, Rate: 500, Duration: size(8*time.Second, time.Second)}
+		flood := load.Traffic{Shape: load.Unicast, Size: 1000, InFlight: 500, Duration: t.Duration + t.Duration/4}
 		p99 := func() float64 { return float64(quiet.run(b, t).Deliver.P99) }
 		var rate float64
 		beside := func(c *clients, s *server) float64 {

@@ -16,7 +16,7 @@ import (
 var (
 	quick    = flag.Bool("quick", false, "small sizes: to see that everything works")
 	conns    = flag.Int("conns", 0, "connections of BenchmarkMillion (default: 100,000, with -quick 50,000)")
-	rounds   = flag.Int("rounds", 0, "how often floor and godwit take turns (default: 3, with -quick 1)")
+	rounds   = flag.Int("rounds", 0, "how often floor and godwit take turns (default: 2, with -quick 1)")
 	jsonFile = flag.String("json", "", "write all values to this `file`")
 	progress = flag.Bool("progress", false, "tell on standard error how it goes")
 )
@@ -56,7 +56,7 @@ func TestMain(m *testing.M) {
 		}
 	}
 	if *rounds == 0 {
-		*rounds = size(3, 1)
+		*rounds = size(2, 1)
 	}
 	code := m.Run()
 	if err := writeReport(); err != nil {

@@ -39,7 +39,7 @@ func BenchmarkScaling(b *testing.B) {
 		noTime(b)
 		n := size(6000, 500)
 		t := load.Traffic{
-			Shape: load.Group, Size: 512, Fanout: fanout, InFlight: 1024, Burst: 16, Count: int64(n) / fanout * size(int64(200), 20),
+			Shape: load.Group, Size: 512, Fanout: fanout, InFlight: 1024, Burst: 16, Count: int64(n) / fanout * 100,
 		}
 		node := func(procs string) func() scaled {
 			s := serveWith(b, []string{"GOMAXPROCS=" + procs}, newLog(partitions))

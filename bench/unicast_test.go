@@ -60,12 +60,12 @@ func BenchmarkLatency(b *testing.B) {
 	c.open(b, n)
 	p := newPeer(b, "kafka-loop")
 
-	length := size(10*time.Second, 2*time.Second)
+	length := size(8*time.Second, time.Second)
 	for _, rate := range []int{2000, 5000} {
 		b.Run(fmt.Sprintf("rate=%d", rate), func(b *testing.B) {
 			noTime(b)
 			t := load.Traffic{Shape: load.Unicast, Size: 200, Rate: float64(rate), Duration: length}
-			c.run(b, load.Traffic{Shape: load.Unicast, Size: 200, Rate: float64(rate), Duration: length / 5})
+			c.runRefused(b, load.Traffic{Shape: load.Unicast, Size: 200, Rate: float64(rate), Duration: length / 4})
 			columns := map[string][]float64{}
 			for range *rounds {
 				f := p.kafka(b, s, rate, unicastWindow, recordBytes, length, false)

@@ -50,8 +50,9 @@ func settle() { time.Sleep(size(3*time.Second, 500*time.Millisecond)) }
 
 // BenchmarkDensityActive measures whether buffers go back. Of two nodes with as many
 // connections, one has each of them send 10 messages and receive as many; the other has
-// idle ones, and as many records that are for nobody there, so that both remember as much
-// of what is recent. A minute later their memory should be the same (x-idle: that of an
+// idle ones, and as many records that are for nobody there, so that both remember as many
+// message ids. Recent messages have the same small room in both, and have filled it before
+// anybody connects. A minute later their memory should be the same (x-idle: that of an
 // active connection in the heap over that of an idle one).
 //
 //	go test ./bench -run '^$' -bench DensityActive
@@ -59,7 +60,11 @@ func BenchmarkDensityActive(b *testing.B) {
 	noTime(b)
 	n := size(18_000, 1000)
 	newLog := realKafka(b)
-	idle, active := serve(b, newLog(partitions)), serve(b, newLog(partitions))
+	const room = "4MiB"
+	idle, active := serve(b, newLog(partitions), "--limits-tail-bytes", room), serve(b, newLog(partitions), "--limits-tail-bytes", room)
+	t := load.Traffic{Shape: load.Absent, Size: 200, InFlight: 2000, Count: 30_000}
+	senders := fill(b, idle, t)
+	fill(b, active, t)
 	settle()
 	none := idle.memory(b)
 	idleClients, activeClients := clientsOf(b, idle, n), clientsOf(b, active, n)
@@ -67,13 +72,7 @@ func BenchmarkDensityActive(b *testing.B) {
 	activeClients.open(b, n)
 	settle()
 	perConn := (idle.memory(b).heap - none.heap) / float64(n)
-	others := idle.config(16)
-	others.Prefix = "other-"
-	senders := newClients(b, others)
-	senders.open(b, others.Connections)
-
-	t := load.Traffic{Size: 200, InFlight: 2000, Count: 10 * int64(n)}
-	t.Shape = load.Absent
+	t.Count = 10 * int64(n)
 	senders.run(b, t)
 	t.Shape = load.Neighbour
 	activeClients.run(b, t)
@@ -86,6 +85,17 @@ func BenchmarkDensityActive(b *testing.B) {
 	metric(b, "added-heap-B/conn", added)
 	metric(b, "added-B/conn", float64(activeThen.rss-idleThen.rss)/float64(n))
 	metric(b, "x-idle", (perConn+added)/perConn)
+}
+
+// fill has others than the clients to come send to a node, and returns them.
+func fill(b *testing.B, s *server, t load.Traffic) *clients {
+	b.Helper()
+	config := s.config(16)
+	config.Prefix = "other-"
+	c := newClients(b, config)
+	c.open(b, config.Connections)
+	c.run(b, t)
+	return c
 }
 
 // peerStats is what a peer tells of itself.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -67,14 +68,9 @@ func serveWith(tb testing.TB, env []string, log kafka.Config, flags ...string) *
 	if err := os.WriteFile(keyFile, key, 0o600); err != nil {
 		tb.Fatal(err)
 	}
-	s.process = launch(tb, env, build(tb, "godwit", root, "./tools/godwit"), append([]string{
-		"serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--unsafe", "--log-format", "json",
-		"--token-key-file", keyFile, "--limits-sends-per-second", "0",
-		"--kafka-brokers", strings.Join(log.Brokers, ","),
-		"--kafka-namespace", log.Namespace,
-		"--kafka-generation", strconv.Itoa(int(log.Generation)),
-		"--kafka-partitions", strconv.Itoa(int(log.Partitions)),
-	}, flags...)...)
+	s.process = launch(tb, env, build(tb, "godwit", root, "./tools/godwit"), slices.Concat([]string{
+		"serve", "--listen", "127.0.0.1:0", "--token-key-file", keyFile, "--limits-sends-per-second", "0",
+	}, logFlags(log), flags)...)
 	eventually(tb, "the node serves", func() bool {
 		if s.Ended() {
 			tb.Fatalf("the node ended instead of serving:\n%s", processtest.Tail(s.Stderr.String()))
@@ -82,6 +78,17 @@ func serveWith(tb testing.TB, env []string, log kafka.Config, flags ...string) *
 		return s.logged() && s.ready()
 	})
 	return s
+}
+
+// logFlags are the flags of any process that works on a log.
+func logFlags(log kafka.Config) []string {
+	return []string{
+		"--admin", "127.0.0.1:0", "--unsafe", "--log-format", "json",
+		"--kafka-brokers", strings.Join(log.Brokers, ","),
+		"--kafka-namespace", log.Namespace,
+		"--kafka-generation", strconv.Itoa(int(log.Generation)),
+		"--kafka-partitions", strconv.Itoa(int(log.Partitions)),
+	}
 }
 
 // logged looks for the addresses in the node's log.

@@ -80,8 +80,21 @@ func ask(t *testing.T, n *running, method, path, body string) (*http.Response, s
 	return r, string(answer)
 }
 
-// say has messages stored that from sends to others, one with each body.
+// say has messages stored, and returns when the timelines show them: what is stored is
+// still on its way from the log to the node.
 func say(t *testing.T, n *running, from, to string, bodies ...string) {
+	t.Helper()
+	post(t, n, from, to, bodies...)
+	last := bodies[len(bodies)-1:]
+	for _, user := range []string{from, to} {
+		eventually(t, "the message is in the timeline of "+user, func() bool {
+			return slices.Equal(show(t, n, user, "&limit=1").bodies(), last)
+		})
+	}
+}
+
+// post has messages stored that a user sends to another, one with each body.
+func post(t *testing.T, n *running, from, to string, bodies ...string) {
 	t.Helper()
 	for _, body := range bodies {
 		send := fmt.Sprintf(`{"id":"%s-%s","from":%q,"to":[%q],"body":%q}`, body, to, from, to, body)
@@ -286,7 +299,7 @@ func TestOtherNodesUsers(t *testing.T) {
 func TestWithoutHistory(t *testing.T) {
 	o := options(t)
 	n := startNode(t, o)
-	say(t, n, "alice", "bob", "1")
+	post(t, n, "alice", "bob", "1")
 	if p := show(t, n, "bob", "&limit=1"); !slices.Equal(p.bodies(), []string{"1"}) {
 		t.Errorf("bob's timeline is %v", p.bodies())
 	}

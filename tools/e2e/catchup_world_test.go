@@ -32,7 +32,6 @@ func newWorld(t testing.TB, n *node) *world {
 	w := &world{t: t}
 	w.node.Store(n)
 	w.passed.L = &w.mu
-	t.Cleanup(w.end) // who waits must not wait for a test that has failed
 	return w
 }
 
@@ -81,6 +80,7 @@ func (w *world) connect(user string, o options) *device {
 		}
 		return err == nil
 	})
+	w.t.Cleanup(w.end) // before the device's own, which waits for who waits in its gate
 	return d
 }
 

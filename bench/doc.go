@@ -18,9 +18,15 @@
 // CPU time; wall time depends on what else runs. Other flags: -json FILE writes all
 // values, -progress tells how a long benchmark goes.
 //
-// The floors and peers are in bench/peers, a module of its own. Real Kafka is the one
-// that GODWIT_KAFKA_BROKERS names, or one that tools/kafka/kafka.sh starts for each
-// benchmark.
+// What devices have missed is measured by Resume (18,000 come back with their cursors at
+// once) and CatchUp (one comes back for 20,000 messages, out of each place that may have
+// them), histories by HistoryWrite and HistoryRead.
+//
+// The floors and peers are in bench/peers, a module of its own, but for those of
+// HistoryWrite: it is about packages and not about a node, so both it and its floors run in
+// the benchmark's own process. Real Kafka is the one that GODWIT_KAFKA_BROKERS names, or
+// one that tools/kafka/kafka.sh starts for each benchmark; real Cassandra is the one that
+// GODWIT_CASSANDRA_HOSTS names, or one that tools/cassandra/cassandra.sh starts.
 //
 // It is not for checking that a change is no slower: nothing here fails because of
 // a time. Benchmarks of single functions stand beside the code.

@@ -81,8 +81,8 @@ var owners = []struct {
 }{
 	{"github.com/twmb/franz-go", set("backplane/kafka", "backplane/embedded", "backplane/kafkatest"), false},
 	{"github.com/panjf2000/gnet", set("server/reactor"), false},
-	{"github.com/cockroachdb/pebble", set("backplane/history/pebble"), false},
-	{"github.com/apache/cassandra-gocql-driver", set("backplane/history/cassandra", "backplane/history/cassandratest"), false},
+	{"github.com/cockroachdb/pebble", set("backplane/history/pebble", "bench"), false},
+	{"github.com/apache/cassandra-gocql-driver", set("backplane/history/cassandra", "backplane/history/cassandratest", "bench"), false},
 	{"github.com/knadh/koanf", set("server/config"), false},
 	{"github.com/golang-jwt/jwt", set("server/auth"), true},
 	{"github.com/spf13/cobra", set("tools/godwit"), false},

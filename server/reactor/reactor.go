@@ -178,7 +178,6 @@ func (r *Reactor) run() {
 		gnet.WithLockOSThread(r.config.FDTables),
 		gnet.WithReadBufferCap(readBuffer),
 		gnet.WithSocketSendBuffer(sendBuffer),
-		gnet.WithTCPKeepAlive(time.Minute),
 		gnet.WithLogger(logger{r.config.Log}),
 	)
 	select {

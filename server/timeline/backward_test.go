@@ -120,12 +120,39 @@ func TestHistoryBehind(t *testing.T) {
 		if e, ok := errors.AsType[*Error](err); !errors.Is(err, ErrHistoryBehind) || !ok || !e.Retryable() {
 			t.Errorf("error %v", err)
 		}
+		scans := w.service.Counters().Scans.Load()
+		for range w.scans {
+			w.log.skip(0) // more offsets than could ever fit
+		}
+		w.say(alice, alice)
+		w.consume(0, math.MaxInt)
+		if _, err := w.back(t, alice, math.MaxInt64, 50, ""); !errors.Is(err, ErrHistoryBehind) || w.service.Counters().Scans.Load() != scans {
+			t.Errorf("error %v, after %d scans more", err, w.service.Counters().Scans.Load()-scans)
+		}
 		p, err := w.back(t, alice, 5, 50, "")
 		wantPage(t, "what history has", p, err, false, true, 0, 1, 2, 3, 4)
 		w.apply(0, math.MaxInt)
 		time.Sleep(appliedPause + 1)
 		p, err = w.back(t, alice, math.MaxInt64, 2, "")
-		wantPage(t, "when history has caught up", p, err, true, false, 38, 39)
+		wantPage(t, "when history has caught up", p, err, true, false, 39, 40+w.scans)
+	})
+}
+
+// TestPageAfterOthers: a window that others have filled from further back does not stand in
+// the way of a page for which there is room.
+func TestPageAfterOthers(t *testing.T) {
+	in(t, true, none, func(t *testing.T, w *world) {
+		alice := w.user(0, 0)
+		w.sizes(alice, alice, 30, 20_000)
+		w.consume(0, math.MaxInt)
+		w.apply(0, 2)
+		if _, err := w.service.Forward(t.Context(), []byte(alice), 0, 2, 1, 1); err != nil {
+			t.Fatal(err)
+		}
+		w.apply(0, 25)
+		time.Sleep(appliedPause + 1)
+		p, err := w.back(t, alice, math.MaxInt64, 5, "")
+		wantPage(t, "the newest", p, err, true, false, 25, 26, 27, 28, 29)
 	})
 }
 

@@ -88,6 +88,41 @@ func TestGoneBetweenHistoryAndLog(t *testing.T) {
 	})
 }
 
+// TestHistoryCameInTime: what the log has just deleted is not told as gone because it was
+// not in the store a moment ago.
+func TestHistoryCameInTime(t *testing.T) {
+	for name, check := range map[string]func(t *testing.T, w *world, alice string){
+		"forward": func(t *testing.T, w *world, alice string) {
+			f, err := w.service.Forward(t.Context(), []byte(alice), 0, 10, 1, 1)
+			if err != nil || f.Gone != -1 || len(f.Entries) != 1 || f.Entries[0].Offset != 11 {
+				t.Errorf("error %v, gone up to %d, then %v", err, f.Gone, offsets(f.Entries))
+			}
+		},
+		"resolve": func(t *testing.T, w *world, alice string) {
+			if r := w.resolve(t, alice, 10); r.Gone != -1 {
+				t.Errorf("%+v", r)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in(t, true, none, func(t *testing.T, w *world) {
+				alice := w.user(0, 0)
+				for range 50 {
+					w.say(alice, alice)
+				}
+				w.consume(0, math.MaxInt)
+				w.apply(0, 5)
+				if _, err := w.service.Forward(t.Context(), []byte(alice), 0, 3, 1, 1); err != nil {
+					t.Fatal(err) // the store was asked how far it is
+				}
+				w.apply(0, 45)
+				w.log.cut(0, 40)
+				check(t, w, alice)
+			})
+		})
+	}
+}
+
 // TestTrimDuringRead: entries that are removed while they are read are not passed over
 // in silence.
 func TestTrimDuringRead(t *testing.T) {
@@ -106,6 +141,9 @@ func TestTrimDuringRead(t *testing.T) {
 		w.store.beforeRead = func() { w.store.trim(0, 30) }
 		p, err := w.back(t, alice, 34, 10, "")
 		wantPage(t, "backward", p, err, false, true, 31, 32, 33)
+		w.store.afterRead = func() { w.store.trim(0, 32) }
+		p, err = w.back(t, alice, 35, 10, "")
+		wantPage(t, "backward, when it was read", p, err, false, true, 33, 34)
 		w.store.beforeRead = func() { w.store.trim(0, 40) }
 		if after, err := w.service.Last(t.Context(), []byte(alice), 0, 15); err != nil || after != 40 {
 			t.Errorf("the last of what is there stand after %d, %v", after, err)

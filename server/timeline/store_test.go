@@ -15,8 +15,8 @@ type memoryStore struct {
 	mu         sync.Mutex
 	trouble    trouble
 	partitions map[backplane.Partition]*memoryTimelines
-	// beforeRead is called once, after a read has begun.
-	beforeRead func()
+	// beforeRead and afterRead are called once, after a read has begun and before it returns.
+	beforeRead, afterRead func()
 }
 
 type memoryTimelines struct {
@@ -89,14 +89,17 @@ func (s *memoryStore) Read(ctx context.Context, q *history.Query) (page history.
 		return page, err
 	}
 	s.mu.Lock()
-	interrupt := s.beforeRead
-	s.beforeRead = nil
+	before, after := s.beforeRead, s.afterRead
+	s.beforeRead, s.afterRead = nil, nil
 	s.mu.Unlock()
-	if interrupt != nil {
-		interrupt()
+	if before != nil {
+		before()
+	}
+	if after != nil {
+		defer after()
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.mu.Unlock() // before after is called
 	t := s.partition(q.Partition)
 	erased, ok := t.erased[string(q.User)]
 	if !ok {

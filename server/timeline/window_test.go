@@ -52,6 +52,8 @@ func (w *world) reader(t *testing.T, user string, after int64, pause time.Durati
 // TestOneScanForAll: a thousand devices that were away come at once.
 func TestOneScanForAll(t *testing.T) {
 	in(t, true, none, func(t *testing.T, w *world) {
+		w.scans = DefaultScanBytes
+		w.start()
 		var users []string
 		for i := range 20 {
 			users = append(users, w.user(0, i))
@@ -119,6 +121,22 @@ func TestWindowSlides(t *testing.T) {
 				return
 			case <-time.After(100 * time.Millisecond):
 			}
+		}
+	})
+}
+
+// TestWindowPassesOver: nobody waits for a reader who finds nothing.
+func TestWindowPassesOver(t *testing.T) {
+	in(t, false, none, func(t *testing.T, w *world) {
+		alice := w.user(0, 0)
+		w.sizes(alice, alice, 100, 20_000)
+		w.consume(0, math.MaxInt)
+		began := time.Now()
+		if got := w.all(t, w.user(0, 1), -1); len(got) > 0 {
+			t.Errorf("%v", got)
+		}
+		if took := time.Since(began); took > 0 {
+			t.Errorf("it had to wait for %v", took)
 		}
 	})
 }

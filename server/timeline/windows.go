@@ -48,9 +48,6 @@ func (ws *windows) forward(ctx context.Context, q *history.Query, enough func(af
 	at := *q
 	for {
 		v := w.look(r)
-		if v.err != nil {
-			return step{}, v.err
-		}
 		if at.After < v.lost {
 			return step{upto: v.lost, gone: true}, nil
 		}
@@ -64,8 +61,11 @@ func (ws *windows) forward(ctx context.Context, q *history.Query, enough func(af
 				w.advance(r, end)
 			}
 		}
-		if enough(at.After) {
+		switch {
+		case enough(at.After) || v.err != nil && at.After > from:
 			return step{upto: at.After}, nil
+		case v.err != nil:
+			return step{}, v.err
 		}
 		select {
 		case <-v.changed:

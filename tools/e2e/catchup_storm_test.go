@@ -38,10 +38,10 @@ const (
 
 // stormSize returns how many messages each author sends.
 func stormSize() int {
-	if testing.Short() {
+	if testing.Short() || raceFlag == "-race=true" { // which takes ten times as long
 		return 300
 	}
-	return 600
+	return 800
 }
 
 // newStorm has the devices arrive and sends nothing yet.

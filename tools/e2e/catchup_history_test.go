@@ -152,19 +152,23 @@ func TestHistoryPages(t *testing.T) {
 	kafkatest.Each(t, func(t *testing.T, b kafkatest.Backend) {
 		t.Run("tail", func(t *testing.T) {
 			cfg := newLog(t, b, 4)
-			historyPages(t, cfg, serve(t, cfg, newKey(t, auth.HS256), noRate...), 10)
+			n := serve(t, cfg, newKey(t, auth.HS256), noRate...)
+			historyPages(t, cfg, n, haveTalk(t, n, 100, 10))
 		})
 		t.Run("history", func(t *testing.T) {
 			cfg := newLog(t, b, 4)
 			n := serve(t, cfg, newKey(t, auth.HS256), append(slices.Clip(narrow), pebble(t)...)...)
-			historyPages(t, cfg, n, 3000)
+			w := haveTalk(t, n, 100, 3000)
+			historyPages(t, cfg, n, w) // while history may lag
+			n.historied(t, cfg)
+			historyPages(t, cfg, n, w)
 			happened(t, n.metrics(t), "godwit_timeline_store_reads_total")
 		})
 	})
 }
 
-func historyPages(t *testing.T, cfg kafka.Config, n *node, size int) {
-	w := haveTalk(t, n, 100, size)
+func historyPages(t *testing.T, cfg kafka.Config, n *node, w talk) {
+	t.Helper()
 	for _, e := range []codec.Encoding{codec.JSON, codec.Proto} {
 		alice := connect(t, n, "alice", options{device: "tablet", encoding: e})
 		for peer, want := range map[string][]string{"": w.all, "bob": w.withBob, "carol": w.withCarol, "nobody": {}} {
@@ -264,7 +268,8 @@ func TestHidden(t *testing.T) {
 			"tail": noRate, "log": append(slices.Clip(narrow), "--limits-tail-bytes", "0"), "history": append(slices.Clip(narrow), pebble(t)...),
 		} {
 			t.Run(name, func(t *testing.T) {
-				n := serve(t, newLog(t, b, 4), newKey(t, auth.HS256), flags...)
+				cfg := newLog(t, b, 4)
+				n := serve(t, cfg, newKey(t, auth.HS256), flags...)
 				w := newWorld(t, n)
 				away := w.arrive("bob", options{device: "away"})
 				live := connect(t, n, "bob", options{device: "live", encoding: codec.Proto})
@@ -296,6 +301,9 @@ func TestHidden(t *testing.T) {
 				}
 				eventually(t, "the time of the short ones is over", func() bool { return time.Now().UnixMilli() > stored+ttl })
 
+				if name == "history" {
+					n.historied(t, cfg)
+				}
 				d := away.visit()
 				got := d.got(len(stays))
 				d.ping()

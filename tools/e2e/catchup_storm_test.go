@@ -157,6 +157,18 @@ func pebble(t testing.TB) []string {
 	return []string{"--history-store", "pebble", "--history-folder", t.TempDir()}
 }
 
+// historied waits until history has all that the log has.
+func (n *node) historied(t testing.TB, cfg kafka.Config) {
+	t.Helper()
+	entries := 0
+	for _, all := range timelines(readLog(t, cfg)) {
+		entries += len(all)
+	}
+	eventually(t, fmt.Sprintf("history has the %d entries of the log", entries), func() bool {
+		return n.metrics(t).of(t, "godwit_history_writer_entries_total") >= float64(entries)
+	})
+}
+
 // TestCatchUpStorm has fifty devices read slowly, not at all, and go and come back, while
 // several users write to them. In the end each has all messages of its user, in order,
 // each once, whether they came live, out of the tail, out of the log, or from history.
@@ -165,8 +177,13 @@ func TestCatchUpStorm(t *testing.T) {
 		cfg := newLog(t, b, 4)
 		n := serve(t, cfg, newKey(t, auth.HS256), append(slices.Clip(narrow), flags...)...)
 		s := newStorm(t, cfg, n)
+		late := s.arrive(s.users[0], options{device: "late"}) // and goes at once, for as long as it lasts
 		s.begin()
 		s.finish()
+		if flags != nil {
+			n.historied(t, cfg)
+		}
+		late.catchUp(s.expected(cfg, []*traveller{late})[0])
 		m := n.conserved(t)
 		happened(t, m, "godwit_overflows_total", "godwit_caught_deliveries_total", "godwit_caught_up_total")
 		eventually(t, "nobody is catching up", func() bool { return n.metrics(t).of(t, "godwit_catching_up") == 0 })

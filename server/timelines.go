@@ -40,22 +40,11 @@ func (t *timelines) Page(ctx context.Context, user []byte, h *codec.History) ([]
 		return nil, err
 	}
 	h.ID = nil
-	r := &session.Reading{
-		Kind: session.ReadPage, User: string(user), Partition: p, Encoding: codec.JSON,
-		Limit: h.Limit, Bytes: codec.PageBytes, History: h,
+	r, code := session.NewPage(h, t.readings.generation, p)
+	if code != "" {
+		return nil, &admin.Refusal{Code: code}
 	}
-	for _, c := range []struct {
-		text []byte
-		to   *int64
-	}{{h.After, &r.After}, {h.Before, &r.Before}, {h.Around, &r.Around}} {
-		var code backplane.Code
-		if *c.to = -1; len(c.text) > 0 {
-			*c.to, code = codec.ResolveCursor(c.text, t.readings.generation, p)
-		}
-		if code != "" {
-			return nil, &admin.Refusal{Code: code}
-		}
-	}
+	r.User, r.Encoding = string(user), codec.JSON
 	payload, err := t.readings.payload(ctx, r)
 	if err != nil {
 		return nil, &admin.Refusal{Code: codeOf(err), Message: err.Error()}

@@ -1,6 +1,8 @@
 package session
 
 import (
+	"bytes"
+
 	"github.com/godwit-im/godwit/backplane"
 	"github.com/godwit-im/godwit/codec"
 )
@@ -15,30 +17,19 @@ func (s *Session) history(l *Loop, f *codec.History) {
 		s.refusePage(l, f.ID, codec.CodeRateLimited)
 		return
 	}
-	h := &codec.History{ID: append([]byte(nil), f.ID...), Limit: f.Limit, Peer: append([]byte(nil), f.Peer...)}
-	r := &Reading{Kind: ReadPage, Limit: f.Limit, Bytes: codec.PageBytes, History: h, After: -1, Before: -1, Around: -1}
-	generation := l.deps.Tails.End(s.partition).Generation
-	for _, c := range []struct {
-		text []byte
-		to   *int64
-	}{{f.After, &r.After}, {f.Before, &r.Before}, {f.Around, &r.Around}} {
-		if len(c.text) == 0 {
-			continue
-		}
-		offset, code := codec.ResolveCursor(c.text, generation, s.partition)
-		if code != "" {
-			s.refusePage(l, f.ID, code)
-			return
-		}
-		*c.to = offset
+	r, code := NewPage(f, l.deps.Tails.End(s.partition).Generation, s.partition)
+	if code != "" {
+		s.refusePage(l, f.ID, code)
+		return
 	}
-	h.After, h.Before, h.Around = clone(f.After), clone(f.Before), clone(f.Around)
+	r.History = &codec.History{ // f is in the decoder's memory
+		ID: bytes.Clone(f.ID), Limit: f.Limit, Peer: bytes.Clone(f.Peer),
+		After: bytes.Clone(f.After), Before: bytes.Clone(f.Before), Around: bytes.Clone(f.Around),
+	}
 	if !s.read(l, r) {
 		s.refusePage(l, f.ID, backplane.CodeOverloaded)
 	}
 }
-
-func clone(b []byte) []byte { return append([]byte(nil), b...) }
 
 // page puts a page that was read on the connection.
 func (s *Session) page(l *Loop, r *Reading) {

@@ -34,7 +34,7 @@ type Reading struct {
 	After        int64
 	Limit, Bytes int
 
-	// History is what the client asked for a page, its cursors resolved: see Place.
+	// History is what was asked for a page; After, Before and Around are its cursors.
 	History *codec.History
 	// Before and Around are the offsets of its other cursors; -1 where there is none.
 	Before, Around int64
@@ -55,6 +55,27 @@ type Reading struct {
 type Caught struct {
 	Frame *delivery.Frame // with one reference
 	Self  bool            // the user is the sender
+}
+
+// NewPage returns the question for the page that h asks for, which it keeps, of a timeline
+// in a partition of a generation. Its User and Encoding are left to the caller. The code is
+// empty, or says what is wrong with a cursor.
+func NewPage(h *codec.History, generation uint32, p backplane.Partition) (*Reading, backplane.Code) {
+	r := &Reading{Kind: ReadPage, Partition: p, Limit: h.Limit, Bytes: codec.PageBytes, History: h, After: -1, Before: -1, Around: -1}
+	for _, c := range []struct {
+		text []byte
+		to   *int64
+	}{{h.After, &r.After}, {h.Before, &r.Before}, {h.Around, &r.Around}} {
+		if len(c.text) == 0 {
+			continue
+		}
+		offset, code := codec.ResolveCursor(c.text, generation, p)
+		if code != "" {
+			return nil, code
+		}
+		*c.to = offset
+	}
+	return r, ""
 }
 
 // Done tells that the answer is there. Any goroutine may call it, once.

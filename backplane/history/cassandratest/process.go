@@ -280,7 +280,7 @@ func available() error {
 		cache = filepath.Join(root, ".cache")
 	}
 	if _, err := os.Stat(filepath.Join(cache, "cassandra-libs", "complete")); err != nil {
-		return errors.New("its jars were not fetched (tools/kafka/cassandra.sh fetch)")
+		return errors.New("its jars were not fetched (tools/cassandra/cassandra.sh fetch)")
 	}
 	return nil
 }
@@ -302,7 +302,7 @@ func repository() (string, error) {
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir {
-			return "", errors.New("cassandratest: tools/kafka/cassandra.sh is not in a folder above this test")
+			return "", errors.New("cassandratest: tools/cassandra/cassandra.sh is not in a folder above this test")
 		}
 		dir = parent
 	}

@@ -59,6 +59,7 @@ func TestNodeFails(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 
+	other := open(t, cfg)
 	node.Pause()
 	refused(t, s)
 	if _, err := s.Read(ended, newest()); !errors.Is(err, context.Canceled) {
@@ -72,6 +73,7 @@ func TestNodeFails(t *testing.T) {
 		t.Errorf("Open of a node that does not answer: %v", err)
 	}
 	node.Resume()
+	other.Close() // while it reconnects
 	eventually(t, func() error { return s.Write(t.Context(), batch(2, t0, entry(2, t0))) })
 	expect(t, "after the pause", offsets(t, s, newest()), []int64{2, 1})
 

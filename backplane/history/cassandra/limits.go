@@ -74,4 +74,7 @@ const (
 
 	// adminTimeout bounds a statement that changes the schema or empties a table.
 	adminTimeout = time.Minute
+
+	// closeTimeout is how long the client is given to close a session.
+	closeTimeout = 10 * time.Second
 )

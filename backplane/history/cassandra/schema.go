@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/apache/cassandra-gocql-driver/v2"
 	"github.com/godwit-im/godwit/backplane/history"
 )
 
@@ -96,7 +95,7 @@ func byAge(retention time.Duration) string {
 }
 
 // claim writes down whose tables these are, or makes sure that they are cfg's.
-func claim(ctx context.Context, session *gocql.Session, cfg *Config) error {
+func claim(ctx context.Context, session *session, cfg *Config) error {
 	set, err := readSettings(ctx, session, cfg.Keyspace)
 	if err != nil {
 		return err

@@ -10,9 +10,36 @@ import (
 	"github.com/apache/cassandra-gocql-driver/v2"
 )
 
+// session is a session of the client that can be closed at any time.
+type session struct {
+	*gocql.Session
+	dialer *dialer
+	log    *slog.Logger
+}
+
+// Close ends the session and its connections. The client's own Close waits for ever if it
+// meets the replacement of the connection that the client hears of the cluster by (in
+// v2.1.2: it waits for the goroutine that replaces it, and that for one that Close has
+// already stopped). So the connections are cut first: a replacement under way fails, and
+// none begins. Where one comes through in that moment, a few goroutines are given up.
+func (s *session) Close() {
+	s.dialer.cut()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.Session.Close()
+	}()
+	select {
+	case <-done:
+	case <-time.After(closeTimeout):
+		s.log.Warn("cassandra: the client does not close its session", "after", closeTimeout)
+	}
+}
+
 // connect opens a session whose statements each take at most timeout, tries at other
 // nodes included.
-func connect(ctx context.Context, cfg *Config, timeout time.Duration) (*gocql.Session, error) {
+func connect(ctx context.Context, cfg *Config, timeout time.Duration) (*session, error) {
+	d := &dialer{conns: make(map[*dialedConn]struct{})}
 	c := gocql.NewCluster(cfg.Hosts...)
 	c.ProtoVersion = 5 // of Cassandra 4.0
 	attempt := timeout / (retries + 1)
@@ -20,7 +47,8 @@ func connect(ctx context.Context, cfg *Config, timeout time.Duration) (*gocql.Se
 	c.NumConns = cfg.Connections
 	c.ReconnectInterval = reconnect
 	c.MaxWaitSchemaAgreement = adminTimeout
-	c.SocketKeepalive = 15 * time.Second
+	d.Timeout, d.KeepAlive = attempt, 15*time.Second
+	c.Dialer = d
 	c.Consistency = gocql.Quorum
 	if cfg.Consistency == LocalQuorum {
 		c.Consistency = gocql.LocalQuorum
@@ -44,20 +72,20 @@ func connect(ctx context.Context, cfg *Config, timeout time.Duration) (*gocql.Se
 
 	// The client cannot be told to stop connecting, but it ends by itself in ConnectTimeout.
 	type result struct {
-		session *gocql.Session
+		session *session
 		err     error
 	}
 	done := make(chan result, 1)
 	go func() {
 		s, err := c.CreateSession()
-		done <- result{s, err}
+		done <- result{&session{s, d, cfg.logger()}, err}
 	}()
 	select {
 	case r := <-done:
 		if r.err != nil {
 			return nil, failed("connect", r.err)
 		}
-		if err := oneDatacenter(cfg, r.session); err != nil {
+		if err := oneDatacenter(cfg, r.session.Session); err != nil {
 			r.session.Close()
 			return nil, err
 		}

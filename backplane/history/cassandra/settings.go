@@ -6,8 +6,6 @@ import (
 	"math"
 	"strconv"
 	"time"
-
-	"github.com/apache/cassandra-gocql-driver/v2"
 )
 
 // The rows of the table setting, which is one Cassandra partition. since is 0 where
@@ -40,7 +38,7 @@ type epoch struct {
 	keep  int64 // milliseconds; 0 is for ever
 }
 
-func readSettings(ctx context.Context, session *gocql.Session, keyspace string) (*settings, error) {
+func readSettings(ctx context.Context, session *session, keyspace string) (*settings, error) {
 	set := &settings{read: time.Now()}
 	rows := session.Query(fmt.Sprintf(selectSettings, keyspace)).IterContext(ctx).Scanner()
 	for rows.Next() {

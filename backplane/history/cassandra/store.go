@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/apache/cassandra-gocql-driver/v2"
 	"github.com/godwit-im/godwit/backplane"
 	"github.com/godwit-im/godwit/backplane/history"
 )
@@ -18,7 +17,7 @@ import (
 type Store struct {
 	// Static.
 	cfg     Config
-	session *gocql.Session
+	session *session
 	cql     *statements
 	slots   chan struct{} // one is held for each statement of a Write under way
 	index   *written

@@ -7,13 +7,7 @@ import "github.com/godwit-im/godwit/registry"
 // short for a person to notice.
 const holdTime = 5
 
-// holding is a queue of the connections whose output waits, each once, first come first
-// due.
-type holding struct {
-	queue []heldConn
-	first int // of queue that is not taken yet
-}
-
+// heldConn is a connection whose output waits.
 type heldConn struct {
 	handle registry.Handle
 	due    int64 // milliseconds of the loop's clock
@@ -24,15 +18,14 @@ type heldConn struct {
 func (l *loop) hold(c *conn) {
 	if !c.held {
 		c.held = true
-		l.held.queue = append(l.held.queue, heldConn{c.session.Handle(), l.shared.Now + holdTime})
+		l.held.push(heldConn{c.session.Handle(), l.shared.Now + holdTime})
 	}
 }
 
 // releaseHeld marks the connections that have waited long enough.
 func (l *loop) releaseHeld() {
-	h := &l.held
-	for ; h.first < len(h.queue) && h.queue[h.first].due <= l.shared.Now; h.first++ {
-		c := l.conns.get(h.queue[h.first].handle)
+	for l.held.len() > 0 && l.held.peek().due <= l.shared.Now {
+		c := l.conns.get(l.held.pop().handle)
 		if c == nil {
 			continue
 		}
@@ -42,17 +35,13 @@ func (l *loop) releaseHeld() {
 			l.markDirty(c)
 		}
 	}
-	if 2*h.first >= len(h.queue) {
-		h.queue = h.queue[:copy(h.queue, h.queue[h.first:])]
-		h.first = 0
-	}
 }
 
 // tellHeld tells the poller when the loop has to make a pass for those that are held.
 func (l *loop) tellHeld() {
 	due := int64(0)
-	if h := &l.held; h.first < len(h.queue) {
-		due = h.queue[h.first].due
+	if l.held.len() > 0 {
+		due = l.held.peek().due
 	}
 	if before := l.heldDue.Swap(due); before == 0 && due != 0 {
 		l.poller.watchHeld()

@@ -9,9 +9,13 @@ const (
 	mailboxEntries = 4096
 	mailboxBytes   = 16 << 20
 
-	// putsPerPass is how many messages a loop puts on outboxes before it writes,
-	// and reads get their turn.
+	// putsPerPass is how many messages a loop puts on outboxes before it writes: many,
+	// so that those for one connection meet and share a write.
 	putsPerPass = 4096
+
+	// writesPerPass is to how many connections a loop writes before reads get their turn:
+	// some milliseconds' worth.
+	writesPerPass = 256
 
 	// flushBytes is how much a loop writes to one connection in one pass. Who has
 	// more waits for the next pass, after everybody else.

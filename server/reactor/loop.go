@@ -42,9 +42,8 @@ type loop struct {
 	shared   *session.Loop
 	conns    slots
 	wheel    wheel
-	dirty    []*conn // with output, each once
-	spare    []*conn // the array of the dirty list before
-	held     holding
+	dirty    fifo[*conn]    // with output, each once
+	held     fifo[heldConn] // whose output waits, each once; first come, first due
 	entry    delivery.Entry
 	next     int // the first handle of entry that has not had its turn
 	budget   int // puts in a pass
@@ -195,9 +194,12 @@ func (l *loop) takeAnswers() {
 	}
 }
 
-// takeEntries puts messages on outboxes, as far as the budget of a pass goes. It
-// reports whether something is left.
+// takeEntries puts messages on outboxes, as far as the budget of a pass goes, but first
+// lets those be written that were put before. It reports whether something is left.
 func (l *loop) takeEntries() (more bool) {
+	if l.dirty.len() >= writesPerPass {
+		return true
+	}
 	for budget := l.budget; budget > 0; {
 		if l.entry.Targets == nil {
 			e, ok := l.mailbox.Pop()
@@ -280,17 +282,15 @@ func (l *loop) rearm(c *conn) {
 func (l *loop) markDirty(c *conn) {
 	if !c.dirty {
 		c.dirty = true
-		l.dirty = append(l.dirty, c)
+		l.dirty.push(c)
 	}
 }
 
-// flushDirty writes once to each connection that has output. It reports whether
-// some have more that the kernel would take.
+// flushDirty writes once to each of the connections that have had output for longest. It
+// reports whether some still have: they are left for the next pass.
 func (l *loop) flushDirty() (more bool) {
-	list := l.dirty
-	l.dirty = l.spare[:0]
-	for i, c := range list {
-		list[i] = nil
+	for range min(l.dirty.len(), writesPerPass) {
+		c := l.dirty.pop()
 		c.dirty = false
 		if !c.open {
 			continue
@@ -300,11 +300,9 @@ func (l *loop) flushDirty() (more bool) {
 			l.close(c)
 		case flushMore:
 			l.markDirty(c)
-			more = true
 		}
 	}
-	l.spare = list[:0]
-	return more
+	return l.dirty.len() > 0
 }
 
 // drain tells the loop's connections that the node stops, some in each pass. waited
@@ -338,7 +336,7 @@ func (l *loop) drainSome() (more bool) {
 		}
 	}
 	l.draining = false
-	return len(l.dirty) > 0
+	return l.dirty.len() > 0
 }
 
 // close closes a connection; gnet calls OnClose before it returns.

@@ -47,6 +47,9 @@ const (
 
 	maxReplication = 100
 
+	// maxWeight leaves room for fine shares of many nodes.
+	maxWeight = 10_000
+
 	maxSends   = 1_000_000
 	maxThreads = 1024
 

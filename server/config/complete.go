@@ -33,7 +33,7 @@ func (c *Config) complete() {
 			c.Partitions = own.Partitions
 		}
 	}
-	if len(c.Map) == 0 && len(c.Partitions) == 0 {
+	if len(c.Map) == 0 && len(c.Partitions) == 0 && !c.Cluster.Enabled {
 		c.Partitions = placement.All(c.Kafka.Partitions)
 	}
 	if c.Advertise == "" {

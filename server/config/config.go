@@ -20,6 +20,7 @@ type Config struct {
 	Partitions     placement.Ranges `yaml:"partitions"`
 	MapVersion     uint64           `yaml:"map_version"`
 	Map            []Peer           `yaml:"map,omitempty"`
+	Cluster        Cluster          `yaml:"cluster"`
 	History        History          `yaml:"history"`
 	Token          Token            `yaml:"token"`
 	Limits         Limits           `yaml:"limits"`
@@ -62,6 +63,15 @@ type Peer struct {
 	Node       string           `yaml:"node"`
 	URL        string           `yaml:"url"`
 	Partitions placement.Ranges `yaml:"partitions"`
+}
+
+// Cluster says whether the node is one of several that share the partitions among
+// themselves, and what it brings along.
+type Cluster struct {
+	Enabled  bool   `yaml:"enabled"`
+	Role     string `yaml:"role"`
+	Weight   int    `yaml:"weight"`
+	AdminURL string `yaml:"admin_url"`
 }
 
 // History says where timelines are kept for longer than the log keeps them, if anywhere.
@@ -117,6 +127,14 @@ type Log struct {
 	Format string `yaml:"format"`
 }
 
+// The values of Cluster.Role.
+const (
+	// RoleActive: a new node gets a share of the partitions.
+	RoleActive = "active"
+	// RoleStandby: a new node waits to replace one that fails.
+	RoleStandby = "standby"
+)
+
 // The values of FDTables.
 const (
 	// FDTablesShared: all loops use the process's table of file descriptors.
@@ -152,6 +170,7 @@ func Default() Config {
 			Compression: "none",
 		},
 		MapVersion: 1,
+		Cluster:    Cluster{Role: RoleActive, Weight: 1},
 		FDTables:   FDTablesShared,
 		History: History{
 			Store: HistoryNone,

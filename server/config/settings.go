@@ -66,6 +66,15 @@ var settings = []setting{
 	{key: "map_version", usage: "version of the map of partitions to nodes; to be raised with every change of it",
 		value: func(c *Config) pflag.Value { return numberValue(&c.MapVersion, 53) }},
 
+	{key: "cluster.enabled", usage: "share the partitions with other nodes of the namespace, which keep a map of them in Kafka",
+		value: func(c *Config) pflag.Value { return boolValue(&c.Cluster.Enabled) }},
+	{key: "cluster.role", usage: "what a new node is: active, or a standby for one that fails",
+		value: func(c *Config) pflag.Value { return textValue(&c.Cluster.Role) }},
+	{key: "cluster.weight", usage: "the node's share of the partitions, in proportion to the others' weights",
+		value: func(c *Config) pflag.Value { return numberValue(&c.Cluster.Weight, 31) }},
+	{key: "cluster.admin_url", usage: "URL that operators reach the admin port by (default: made from admin)",
+		value: func(c *Config) pflag.Value { return textValue(&c.Cluster.AdminURL) }},
+
 	{key: "history.store", usage: "where timelines are kept: none, pebble (a folder of this node, which owns all partitions) or cassandra",
 		value: func(c *Config) pflag.Value { return textValue(&c.History.Store) }},
 	{key: "history.folder", usage: "folder of the pebble store",
@@ -168,7 +177,7 @@ var (
 	byKey, byEnv, byFlag = indexSettings()
 
 	// sections are the keys that hold other keys.
-	sections = map[string]bool{"kafka": true, "kafka.tls": true, "kafka.sasl": true,
+	sections = map[string]bool{"cluster": true, "kafka": true, "kafka.tls": true, "kafka.sasl": true,
 		"history": true, "history.cassandra": true, "history.cassandra.tls": true, "token": true, "limits": true, "log": true}
 )
 

@@ -19,7 +19,11 @@ func (c *Config) Validate() error {
 	c.checkNode(&wrong)
 	c.checkAdmin(&wrong)
 	c.Kafka.check(&wrong)
-	c.checkMap(&wrong)
+	if c.Cluster.Enabled {
+		c.checkCluster(&wrong)
+	} else {
+		c.checkMap(&wrong)
+	}
 	c.checkHistory(&wrong)
 	c.Token.check(&wrong)
 	c.Limits.check(&wrong)
@@ -120,6 +124,30 @@ func (s *SASL) check(wrong *findings) {
 		if f.value == "" {
 			wrong.add(f.key, "", "must be set, because kafka.sasl.mechanism is %q", s.Mechanism)
 		}
+	}
+}
+
+// checkCluster checks what a node brings into a cluster, which has its map in Kafka.
+func (c *Config) checkCluster(wrong *findings) {
+	oneOf(wrong, "cluster.role", c.Cluster.Role, RoleActive, RoleStandby)
+	between(wrong, "cluster.weight", c.Cluster.Weight, 0, maxWeight)
+	if len(c.Map) > 0 {
+		wrong.add(mapKey, len(c.Map), "must be left out while cluster.enabled is true: the nodes keep the map themselves")
+	}
+	if len(c.Partitions) > 0 {
+		wrong.add("partitions", c.Partitions, "must be left out while cluster.enabled is true: the nodes share the partitions among themselves")
+	}
+	host, port, ok := splitAddress(c.Admin)
+	switch u, err := url.Parse(c.Cluster.AdminURL); {
+	case c.Cluster.AdminURL == "":
+		if ok && everyAddress(host) {
+			wrong.add("cluster.admin_url", "", "must be the URL that operators reach the admin port by, such as %q, because admin is %q: all addresses of this machine",
+				"http://chat.example.org:"+strconv.Itoa(int(port)), c.Admin)
+		}
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
+		wrong.add("cluster.admin_url", redacted(c.Cluster.AdminURL), `must be an http or https URL, such as "http://chat.example.org:8081"`)
+	case u.User != nil:
+		wrong.add("cluster.admin_url", redacted(c.Cluster.AdminURL), "must hold no user and no password: it is shown to every node")
 	}
 }
 

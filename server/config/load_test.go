@@ -65,14 +65,27 @@ func TestLaterSourcesWin(t *testing.T) {
 	}
 }
 
+// TestCluster: a node of a cluster owns what the others agree to.
+func TestCluster(t *testing.T) {
+	c, err := load(t, "", []string{"GODWIT_CLUSTER_ENABLED=true"}, "--token-key-file=key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !c.Cluster.Enabled || c.Partitions != nil || c.Cluster.Role != config.RoleActive || c.Cluster.Weight != 1 {
+		t.Errorf("cluster is %+v, partitions %v", c.Cluster, c.Partitions)
+	}
+}
+
 func TestEverySettingFromEverySource(t *testing.T) {
-	// Each setting with a value that is not its default, as text.
+	// Each setting with a value that is not its default, as text; but for cluster.enabled,
+	// with which others must be left out: see TestCluster.
 	values := map[string]string{
 		"node": "n7", "listen": "0.0.0.0:9000", "advertise": "wss://chat.example.org/ws", "admin": "0.0.0.0:9001", "admin_token_file": "admin.token",
 		"kafka.brokers": "k1:9092,k2:9092", "kafka.namespace": "chat", "kafka.generation": "3", "kafka.linger": "2ms", "kafka.compression": "lz4", "kafka.partitions": "360",
 		"kafka.tls.enabled": "true", "kafka.tls.ca_file": "ca.pem", "kafka.tls.cert_file": "cert.pem", "kafka.tls.key_file": "cert.key",
 		"kafka.sasl.mechanism": "SCRAM-SHA-512", "kafka.sasl.user": "godwit", "kafka.sasl.password_file": "password",
 		"partitions": "0-359", "map_version": "12",
+		"cluster.enabled": "false", "cluster.role": "standby", "cluster.weight": "3", "cluster.admin_url": "http://n7:9001",
 		"history.store": "cassandra", "history.folder": "/var/lib/godwit", "history.retention": "48h0m0s",
 		"history.cassandra.hosts": "c1,c2:9043", "history.cassandra.keyspace": "chat", "history.cassandra.datacenter": "dc1", "history.cassandra.consistency": "QUORUM",
 		"history.cassandra.replication": "2", "history.cassandra.user": "godwit", "history.cassandra.password_file": "password",
@@ -91,6 +104,7 @@ func TestEverySettingFromEverySource(t *testing.T) {
 			SASL: config.SASL{Mechanism: "SCRAM-SHA-512", User: "godwit", PasswordFile: "password"},
 		},
 		Partitions: placement.All(360), MapVersion: 12,
+		Cluster: config.Cluster{Role: "standby", Weight: 3, AdminURL: "http://n7:9001"},
 		History: config.History{Store: "cassandra", Folder: "/var/lib/godwit", Retention: 48 * time.Hour, Cassandra: config.Cassandra{
 			Hosts: []string{"c1", "c2:9043"}, Keyspace: "chat", Datacenter: "dc1", Consistency: "QUORUM", Replication: 2, User: "godwit", PasswordFile: "password",
 			TLS: config.TLS{Enabled: true, CAFile: "cca.pem", CertFile: "ccert.pem", KeyFile: "ccert.key"},

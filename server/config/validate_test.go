@@ -22,6 +22,9 @@ func ranges(t *testing.T, text string) placement.Ranges {
 	return r
 }
 
+// inCluster makes the node one of a cluster, which says what it owns.
+func inCluster(c *config.Config) { c.Cluster.Enabled, c.Partitions = true, nil }
+
 func TestValidateMessages(t *testing.T) {
 	for _, test := range []struct {
 		name  string
@@ -70,6 +73,20 @@ func TestValidateMessages(t *testing.T) {
 			`partitions is "0-1025": "node-1" owns partitions 1024-1025: with 1024 partitions the last one is 1023 (kafka.partitions is 1024, and map has 0 nodes)`},
 		{"map version", func(c *config.Config) { c.MapVersion = 0 },
 			`map_version is "0": must be 1 or above`},
+		{"role", func(c *config.Config) { inCluster(c); c.Cluster.Role = "spare" },
+			`cluster.role is "spare": must be one of active, standby`},
+		{"weight", func(c *config.Config) { inCluster(c); c.Cluster.Weight = -1 },
+			`cluster.weight is "-1": must be 0 to 10000`},
+		{"partitions in a cluster", func(c *config.Config) { inCluster(c); c.Partitions = ranges(t, "0-9") },
+			`partitions is "0-9": must be left out while cluster.enabled is true: the nodes share the partitions among themselves`},
+		{"map in a cluster", func(c *config.Config) { inCluster(c); c.Map = []config.Peer{{Node: "n2"}} },
+			`map is "1": must be left out while cluster.enabled is true: the nodes keep the map themselves`},
+		{"admin URL", func(c *config.Config) { inCluster(c); c.Cluster.AdminURL = "n1:8081" },
+			`cluster.admin_url is "n1:8081": must be an http or https URL, such as "http://chat.example.org:8081"`},
+		{"admin URL needed", func(c *config.Config) { inCluster(c); c.Admin, c.AdminTokenFile = ":8081", "token" },
+			`cluster.admin_url is "": must be the URL that operators reach the admin port by, such as "http://chat.example.org:8081", because admin is ":8081": all addresses of this machine`},
+		{"pebble in a cluster", func(c *config.Config) { inCluster(c); c.History.Store, c.History.Folder = "pebble", "history" },
+			`history.store is "pebble": must be "cassandra" or "none" for several nodes: the files of "pebble" belong to one node, and the others could not read what it has`},
 		{"algorithm", func(c *config.Config) { c.Token.Algorithm = "none" },
 			`token.algorithm is "none": must be one of HS256, RS256, ES256, EdDSA`},
 		{"key file", func(c *config.Config) { c.Token.KeyFile = "" },

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/godwit-im/godwit/backplane/kafkatest"
 	"github.com/godwit-im/godwit/bench/load"
 )
 
@@ -15,12 +16,11 @@ import (
 //
 //	go test ./bench -run '^$' -bench Batching
 func BenchmarkBatching(b *testing.B) {
-	newLog := realKafka(b)
-	for _, linger := range size([]string{"0s", "500us", "1ms", "2ms", "5ms"}, []string{"500us"}) {
+	for _, linger := range size([]string{"0s", "500us", "2ms", "5ms"}, []string{"500us"}) {
 		for _, compression := range size([]string{"none", "snappy", "lz4", "zstd"}, []string{"none", "lz4"}) {
 			b.Run(fmt.Sprintf("linger=%s/compression=%s", linger, compression), func(b *testing.B) {
 				noTime(b)
-				s := serve(b, newLog(partitions), "--kafka-linger", linger, "--kafka-compression", compression)
+				s := serve(b, kafkatest.Real(b, partitions), "--kafka-linger", linger, "--kafka-compression", compression)
 				c := clientsOf(b, s, 1000)
 				c.open(b, 1000)
 				length := size(2*time.Second, 500*time.Millisecond)

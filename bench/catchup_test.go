@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"crypto/rand"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"github.com/godwit-im/godwit/backplane/history/cassandra"
 	"github.com/godwit-im/godwit/backplane/history/cassandratest"
 	"github.com/godwit-im/godwit/backplane/kafka"
+	"github.com/godwit-im/godwit/backplane/kafkatest"
 	"github.com/godwit-im/godwit/bench/load"
 	"github.com/godwit-im/godwit/bench/report"
 )
@@ -23,13 +23,12 @@ import (
 //
 //	go test ./bench -run '^$' -bench CatchUp
 func BenchmarkCatchUp(b *testing.B) {
-	newLog := realKafka(b)
 	n := size(int64(20_000), 2000)
 	t := load.Traffic{Shape: load.Unicast, Size: 200, InFlight: 200, Count: n}
 	for _, from := range []string{"tail", "log", "pebble", "cassandra"} {
 		b.Run(from, func(b *testing.B) {
 			noTime(b)
-			k := keep(b, newLog(partitions), from)
+			k := keep(b, kafkatest.Real(b, partitions), from)
 			// Two users: the first one misses what the second one sends.
 			c := clientsOf(b, k.server, 2)
 			c.open(b, 2)
@@ -145,19 +144,11 @@ func (k *kept) settled(tb testing.TB, send func() int64) {
 
 const entriesWritten = "godwit_history_writer_entries_total"
 
-// hostsVariable names a Cassandra that runs already; see package cassandratest.
-const hostsVariable = "GODWIT_CASSANDRA_HOSTS"
-
-// realCassandra starts Apache Cassandra, unless there is one, and returns the configuration
-// of a new store there for the topics of a namespace.
+// realCassandra returns the configuration of a new store, for the topics of a namespace,
+// in the Apache Cassandra that the benchmarks share.
 func realCassandra(tb testing.TB, namespace string) cassandra.Config {
 	tb.Helper()
-	cc := cassandra.DefaultConfig()
-	if list := os.Getenv(hostsVariable); list != "" {
-		cc.Hosts = strings.Split(list, ",")
-	} else {
-		cc.Hosts = cassandratest.Private(tb).Config(tb).Hosts
-	}
+	cc := cassandratest.Config(tb)
 	cc.Keyspace, cc.Namespace = "bench_"+strings.ToLower(rand.Text()[:12]), namespace
 	cc.Replication, cc.Retention, cc.Timeout = 1, 0, patience
 	ctx, cancel := context.WithTimeout(context.Background(), patience)

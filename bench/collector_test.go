@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/godwit-im/godwit/backplane/kafkatest"
 	"github.com/godwit-im/godwit/bench/load"
 )
 
@@ -14,12 +15,11 @@ import (
 //
 //	go test ./bench -run '^$' -bench Collector
 func BenchmarkCollector(b *testing.B) {
-	newLog := realKafka(b)
 	few, many := size(3000, 500), size(15_000, 2500)
 	for _, percent := range size([]int{25, 50, 100, 200}, []int{50, 100}) {
 		b.Run(fmt.Sprintf("gogc=%d", percent), func(b *testing.B) {
 			noTime(b)
-			s := serveWith(b, []string{fmt.Sprintf("GOGC=%d", percent)}, newLog(partitions))
+			s := serveWith(b, []string{fmt.Sprintf("GOGC=%d", percent)}, kafkatest.Real(b, partitions))
 			c := clientsOf(b, s, many)
 			c.open(b, few)
 			settle()

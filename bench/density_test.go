@@ -59,9 +59,8 @@ func settle() { time.Sleep(size(3*time.Second, 500*time.Millisecond)) }
 func BenchmarkDensityActive(b *testing.B) {
 	noTime(b)
 	n := size(18_000, 1000)
-	newLog := realKafka(b)
 	const room = "4MiB"
-	idle, active := serve(b, newLog(partitions), "--limits-tail-bytes", room), serve(b, newLog(partitions), "--limits-tail-bytes", room)
+	idle, active := serve(b, kafkatest.Real(b, partitions), "--limits-tail-bytes", room), serve(b, kafkatest.Real(b, partitions), "--limits-tail-bytes", room)
 	t := load.Traffic{Shape: load.Absent, Size: 200, InFlight: 2000, Count: 30_000}
 	senders := fill(b, idle, t)
 	fill(b, active, t)

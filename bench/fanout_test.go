@@ -3,6 +3,7 @@ package bench
 import (
 	"testing"
 
+	"github.com/godwit-im/godwit/backplane/kafkatest"
 	"github.com/godwit-im/godwit/bench/load"
 )
 
@@ -20,7 +21,7 @@ const fanout = 64
 //	go test ./bench -run '^$' -bench Fanout
 func BenchmarkFanout(b *testing.B) {
 	n := size(10_000, 1000)
-	s := serve(b, realKafka(b)(partitions))
+	s := serve(b, kafkatest.Real(b, partitions))
 	ours := fedClientsOf(b, s, n)
 	p := newPeer(b, "write-loop")
 	bare := p.clientsOf(b, n)

@@ -19,6 +19,7 @@ import (
 	"github.com/godwit-im/godwit/backplane/history"
 	"github.com/godwit-im/godwit/backplane/history/cassandra"
 	"github.com/godwit-im/godwit/backplane/history/pebble"
+	"github.com/godwit-im/godwit/backplane/kafkatest"
 	"github.com/godwit-im/godwit/bench/load"
 	"github.com/godwit-im/godwit/bench/report"
 )
@@ -296,12 +297,11 @@ func (s *stream) bareCassandra(b *testing.B, session *gocql.Session, cc cassandr
 //	go test ./bench -run '^$' -bench HistoryRead
 func BenchmarkHistoryRead(b *testing.B) {
 	const page = 50
-	newLog := realKafka(b)
 	n := size(1000, 100)
 	for _, from := range []string{"pebble", "cassandra"} {
 		b.Run(from, func(b *testing.B) {
 			noTime(b)
-			k := keep(b, newLog(partitions), from)
+			k := keep(b, kafkatest.Real(b, partitions), from)
 			c := clientsOf(b, k.server, n)
 			c.open(b, n)
 			// Everybody sends 50, and gets some.

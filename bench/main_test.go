@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/godwit-im/godwit/backplane/history/cassandratest"
+	"github.com/godwit-im/godwit/backplane/kafkatest"
 	"github.com/godwit-im/godwit/bench/load"
 	"github.com/godwit-im/godwit/bench/report"
 	"github.com/godwit-im/godwit/tools/processtest"
@@ -59,6 +61,8 @@ func TestMain(m *testing.M) {
 		*rounds = size(2, 1)
 	}
 	code := m.Run()
+	kafkatest.Stop()
+	cassandratest.Stop()
 	if err := writeReport(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		code = 1

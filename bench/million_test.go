@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/godwit-im/godwit/backplane/kafkatest"
 	"github.com/godwit-im/godwit/bench/load"
 )
 
@@ -35,7 +36,7 @@ const (
 func BenchmarkMillion(b *testing.B) {
 	noTime(b)
 	n := fit(b)
-	s := serve(b, realKafka(b)(64),
+	s := serve(b, kafkatest.Real(b, 64),
 		"--fd-tables", "per-loop", "--loops", strconv.Itoa((n+perLoop-1)/perLoop), "--limits-connections", strconv.Itoa(n+1000))
 	warm(b, s)
 	config := s.config(n)

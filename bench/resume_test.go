@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"testing"
 
+	"github.com/godwit-im/godwit/backplane/kafkatest"
 	"github.com/godwit-im/godwit/bench/load"
 	"github.com/godwit-im/godwit/bench/report"
 )
@@ -18,7 +19,7 @@ import (
 //	go test ./bench -run '^$' -bench Resume
 func BenchmarkResume(b *testing.B) {
 	n := size(18_000, 3000)
-	s := serve(b, realKafka(b)(partitions))
+	s := serve(b, kafkatest.Real(b, partitions))
 	c := fedClientsOf(b, s, n)
 
 	b.Run("missed=0", func(b *testing.B) {

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/godwit-im/godwit/backplane/kafkatest"
 	"github.com/godwit-im/godwit/bench/load"
 	"github.com/godwit-im/godwit/bench/report"
 )
@@ -16,7 +17,6 @@ import (
 //
 //	go test ./bench -run '^$' -bench Scaling
 func BenchmarkScaling(b *testing.B) {
-	newLog := realKafka(b)
 	length := size(5*time.Second, time.Second)
 
 	b.Run("unicast", func(b *testing.B) {
@@ -24,7 +24,7 @@ func BenchmarkScaling(b *testing.B) {
 		n := size(2000, 200)
 		t := load.Traffic{Shape: load.Unicast, Size: 200, InFlight: unicastWindow, Duration: length}
 		node := func(procs string) func() scaled {
-			s := serveWith(b, []string{"GOMAXPROCS=" + procs}, newLog(partitions))
+			s := serveWith(b, []string{"GOMAXPROCS=" + procs}, kafkatest.Real(b, partitions))
 			c := clientsOf(b, s, n)
 			c.open(b, n)
 			return func() scaled {
@@ -42,7 +42,7 @@ func BenchmarkScaling(b *testing.B) {
 			Shape: load.Group, Size: 512, Fanout: fanout, InFlight: 1024, Burst: 16, Count: int64(n) / fanout * 100,
 		}
 		node := func(procs string) func() scaled {
-			s := serveWith(b, []string{"GOMAXPROCS=" + procs}, newLog(partitions))
+			s := serveWith(b, []string{"GOMAXPROCS=" + procs}, kafkatest.Real(b, partitions))
 			c := fedClientsOf(b, s, n)
 			return func() scaled {
 				used := s.cpu(b)

@@ -13,30 +13,12 @@ import (
 	"time"
 
 	"github.com/godwit-im/godwit/backplane/kafka"
-	"github.com/godwit-im/godwit/backplane/kafkatest"
 	"github.com/godwit-im/godwit/tools/processtest"
 )
 
 // partitions is the number of partitions of most benchmarks: so few that each has
 // users enough for groups of 64.
 const partitions = 16
-
-// realKafka starts Apache Kafka, unless there is one, and returns what makes the
-// configuration of a new messages topic on it.
-func realKafka(tb testing.TB) (newLog func(partitions int32) kafka.Config) {
-	tb.Helper()
-	if list := os.Getenv("GODWIT_KAFKA_BROKERS"); list != "" {
-		return func(partitions int32) kafka.Config {
-			c := kafka.DefaultConfig()
-			c.Brokers, c.Partitions = strings.Split(list, ","), partitions
-			c.Namespace = "bench-" + strings.ToLower(rand.Text()[:12])
-			kafkatest.Create(tb, c)
-			return c
-		}
-	}
-	p := kafkatest.Private(tb)
-	return func(partitions int32) kafka.Config { return p.Config(tb, partitions) }
-}
 
 // server is a node under test.
 type server struct {

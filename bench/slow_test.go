@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/godwit-im/godwit/backplane/kafkatest"
 	"github.com/godwit-im/godwit/bench/load"
 	"github.com/godwit-im/godwit/bench/report"
 )
@@ -19,7 +20,7 @@ import (
 func BenchmarkSlowReaders(b *testing.B) {
 	noTime(b)
 	n := size(10_000, 1000)
-	s := serve(b, realKafka(b)(partitions))
+	s := serve(b, kafkatest.Real(b, partitions))
 	c := fedClientsOf(b, s, n, func(c *load.Config) { c.MSS, c.ReceiveBuffer = 1460, 32<<10 })
 
 	groups := int64(n) / fanout

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/godwit-im/godwit/backplane/kafkatest"
 	"github.com/godwit-im/godwit/bench/load"
 	"github.com/godwit-im/godwit/bench/report"
 )
@@ -21,7 +22,7 @@ const unicastWindow = 2048
 func BenchmarkUnicast(b *testing.B) {
 	noTime(b)
 	n := size(2000, 200)
-	s := serve(b, realKafka(b)(partitions))
+	s := serve(b, kafkatest.Real(b, partitions))
 	c := clientsOf(b, s, n)
 	c.open(b, n)
 	p := newPeer(b, "kafka-loop")
@@ -55,7 +56,7 @@ const recordBytes = 200 + 16 + 2*10 + 24 + 13
 //	go test ./bench -run '^$' -bench Latency
 func BenchmarkLatency(b *testing.B) {
 	n := size(2000, 200)
-	s := serve(b, realKafka(b)(partitions))
+	s := serve(b, kafkatest.Real(b, partitions))
 	c := clientsOf(b, s, n)
 	c.open(b, n)
 	p := newPeer(b, "kafka-loop")

@@ -27,13 +27,17 @@ const (
 // tests have failed if a goroutine is left.
 func Main(m *testing.M) {
 	code := m.Run()
-	shared.stop()
+	Stop()
 	if err := goleak.Find(); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, "kafkatest:", err)
 		code = 1
 	}
 	os.Exit(code)
 }
+
+// Stop stops what the tests of a process share. It is for a TestMain that does without
+// Main.
+func Stop() { shared.stop() }
 
 // Backend is a kind of broker.
 type Backend struct {
@@ -71,6 +75,13 @@ func (b Backend) Config(t testing.TB, partitions int32) kafka.Config {
 func Embedded(t testing.TB, partitions int32) kafka.Config {
 	t.Helper()
 	return Backend{config: useEmbedded}.Config(t, partitions)
+}
+
+// Real returns the configuration of a new messages topic on the Apache Kafka that the
+// tests of a process share.
+func Real(t testing.TB, partitions int32) kafka.Config {
+	t.Helper()
+	return Backend{config: useReal}.Config(t, partitions)
 }
 
 // Create makes the messages topic of cfg on a broker that has no others to

@@ -27,13 +27,17 @@ const (
 // tests have failed if a goroutine is left.
 func Main(m *testing.M) {
 	code := m.Run()
-	shared.stop()
+	Stop()
 	if err := goleak.Find(); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, "cassandratest:", err)
 		code = 1
 	}
 	os.Exit(code)
 }
+
+// Stop stops what the tests of a process share. It is for a TestMain that does without
+// Main.
+func Stop() { shared.stop() }
 
 // Config returns the configuration of a new and empty keyspace, in which timelines are
 // kept for ever.

@@ -81,7 +81,7 @@ func CloseFor(code backplane.Code) CloseCode {
 		return CloseNotOwner
 	case backplane.CodeShutdown:
 		return CloseRestart
-	case backplane.CodeOverloaded, CodeNotReady, CodeHistoryDown, CodeHistoryBehind:
+	case backplane.CodeOverloaded, CodeNotReady, CodeDegraded, CodeHistoryDown, CodeHistoryBehind:
 		return CloseTryAgainLater
 	}
 	return CloseInternal

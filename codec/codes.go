@@ -39,6 +39,7 @@ const (
 	CodeMoved             backplane.Code = "moved"
 	CodeNotOwner          backplane.Code = "not_owner"
 	CodeNotReady          backplane.Code = "not_ready"
+	CodeDegraded          backplane.Code = "degraded"
 	CodeInternal          backplane.Code = "internal"
 )
 
@@ -92,7 +93,8 @@ var codes = [...]CodeInfo{
 	{CodeTokenExpired, true, "The token has expired; connect with a new one."},
 	{CodeMoved, true, "The user's partition is served by another node now."},
 	{CodeNotOwner, true, "The user's partition is not served by this node; ask for the route."},
-	{CodeNotReady, true, "The node is starting."},
+	{CodeNotReady, true, "The node is starting, or does not know yet what the client knows of the map."},
+	{CodeDegraded, true, "The node has lost its log; another one may serve the user."},
 	{CodeInternal, true, "The server made a mistake."},
 }
 

@@ -2,12 +2,20 @@ package codec
 
 import "strconv"
 
-// The names of the parameters of a connect request that this package knows the values
-// of.
+// The names of parameters of a connect request.
 const (
 	ParamCursor   = "cursor"
 	ParamStart    = "start"
 	ParamOverflow = "overflow"
+	// ParamMapVersion tells the version of the map by which a route or a redirect has led
+	// the client here: a decimal number.
+	ParamMapVersion = "map_version"
+)
+
+// The fields of a refusal with status 421, which says what a moved does.
+const (
+	HeaderNodeURL    = "Godwit-Node-Url"
+	HeaderMapVersion = "Godwit-Map-Version"
 )
 
 // Overflow says what becomes of the deliveries that a connection has no room for.

@@ -74,7 +74,7 @@ const MAX_REDIRECTS = 5;
 
 // The codes of a rejection after which the same send may be accepted later.
 export const RETRYABLE = new Set([
-  "rate_limited", "not_ready", "overloaded", "timeout", "unavailable", "shutting_down",
+  "rate_limited", "not_ready", "degraded", "overloaded", "timeout", "unavailable", "shutting_down",
   "slow", "token_expired", "moved", "not_owner", "internal", "history_unavailable", "history_behind",
 ]);
 

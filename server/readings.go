@@ -122,10 +122,14 @@ func (w *readings) payload(ctx context.Context, r *session.Reading) ([]byte, err
 			return nil, err
 		}
 	}
-	return page.Close(&codec.PageBounds{
+	bounds := codec.PageBounds{
 		After: codec.AppendCursor(nil, w.at(r, p.After)), Before: codec.AppendCursor(nil, w.at(r, p.Before)),
 		MoreAfter: p.MoreAfter, MoreBefore: p.MoreBefore,
-	}), nil
+	}
+	if p.Gone >= 0 {
+		bounds.Gone = codec.AppendCursor(nil, w.at(r, p.Gone))
+	}
+	return page.Close(&bounds), nil
 }
 
 // find reads the part of the timeline that a page is to have; see codec.History.
@@ -158,6 +162,9 @@ func (w *readings) between(ctx context.Context, r *session.Reading) (timeline.Pa
 	}
 	if p.After >= r.Before-1 {
 		p.After, p.MoreAfter = r.Before-1, false
+	}
+	if p.Gone = min(p.Gone, r.Before-1); p.Gone <= r.After {
+		p.Gone = -1
 	}
 	return p, nil
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/godwit-im/godwit/backplane"
+	"github.com/godwit-im/godwit/backplane/kafkatest"
 	"github.com/godwit-im/godwit/codec"
 	"github.com/godwit-im/godwit/server/config"
 	"github.com/godwit-im/godwit/server/placement"
@@ -117,6 +118,7 @@ type shown struct {
 	Before     string `json:"before"`
 	MoreAfter  bool   `json:"more_after"`
 	MoreBefore bool   `json:"more_before"`
+	Gone       string `json:"gone"`
 	Type       string `json:"type"`
 	ID         string `json:"id"`
 }
@@ -201,6 +203,54 @@ func TestOperatorsSeeTimelines(t *testing.T) {
 	for cursor, code := range map[string]backplane.Code{elsewhere: codec.CodeBadCursor, earlier: codec.CodeUnknownCursor} {
 		if r, answer := ask(t, n, "GET", "/v1/history?user=bob&around="+cursor, ""); r.StatusCode != 400 || !strings.Contains(answer, `"code":"`+string(code)+`"`) {
 			t.Errorf("a cursor that is not bob's: %s, %s", r.Status, answer)
+		}
+	}
+}
+
+// TestPagesTellWhatIsGone: history was set up when the log had deleted some already.
+func TestPagesTellWhatIsGone(t *testing.T) {
+	o := withPebble(t)
+	store := o.Config.History.Store
+	o.Config.History.Store = config.HistoryNone
+	n := startNode(t, o)
+	post(t, n, "alice", "bob", "1", "2", "3", "4", "5")
+	n.stop()
+	kc, err := KafkaConfig(o.Config, o.Log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := backplane.PartitionOf("bob", 4)
+	kafkatest.DeleteBefore(t, kc, p, 2)
+	at := func(offset int64) string {
+		return string(codec.AppendCursor(nil, backplane.Position{Generation: kc.Generation, Partition: p, Offset: offset}))
+	}
+	o.Config.History.Store, o.Config.Limits.TailBytes = store, 0
+	n = startNode(t, o)
+	eventually(t, "history has all there is", func() bool {
+		return slices.Equal(show(t, n, "bob", "").bodies(), []string{"3", "4", "5"})
+	})
+	for _, tt := range []struct {
+		query string
+		gone  int64
+		want  []string
+	}{
+		{"", 1, []string{"3", "4", "5"}},
+		{"&limit=2", -1, []string{"4", "5"}},
+		{"&before=" + at(1), 0, []string{}},
+		{"&after=" + at(0), 1, []string{"3", "4", "5"}},
+		{"&after=" + at(1), -1, []string{"3", "4", "5"}},
+		{"&after=" + at(0) + "&before=" + at(3), 1, []string{"3"}},
+		{"&after=" + at(-1) + "&before=" + at(1), 0, []string{}},
+		{"&after=" + at(0) + "&before=" + at(1), -1, []string{}},
+		{"&around=" + at(2), 1, []string{"3", "4", "5"}},
+		{"&around=" + at(4) + "&limit=2", -1, []string{"5"}},
+	} {
+		gone := ""
+		if tt.gone >= 0 {
+			gone = at(tt.gone)
+		}
+		if got := show(t, n, "bob", tt.query); got.Gone != gone || !slices.Equal(got.bodies(), tt.want) {
+			t.Errorf("%q: %v, gone up to %q, want %v, %q", tt.query, got.bodies(), got.Gone, tt.want, gone)
 		}
 	}
 }

@@ -21,6 +21,10 @@ type Page struct {
 	// MoreBefore and MoreAfter report that there may be more in a direction. Where they
 	// are false there is nothing, as far as the page could tell when it was read.
 	MoreBefore, MoreAfter bool
+	// Gone is -1, or an offset: some of what was asked for, up to and including it, may be in
+	// neither the store nor the log any more. Entries may stand before it, where the log
+	// lost something that history did not have.
+	Gone int64
 }
 
 // Backward returns the newest entries of a user that stand before an offset
@@ -36,7 +40,7 @@ func (s *Service) Backward(ctx context.Context, user []byte, p backplane.Partiti
 	defer cancel()
 	q := s.query(user, p, peer, limit, bytes)
 	q.Before, q.Backward = before, true
-	b := backward{service: s, q: q, more: true}
+	b := backward{service: s, q: q, more: true, gone: -1}
 	err := b.read(ctx)
 	if err != nil && len(b.entries) == 0 {
 		return Page{}, err
@@ -44,7 +48,7 @@ func (s *Service) Backward(ctx context.Context, user []byte, p backplane.Partiti
 	slices.Reverse(b.entries)
 	out := Page{
 		Entries: b.entries, MoreBefore: b.more, MoreAfter: b.newer,
-		Before: min(before, b.end+1), After: min(before-1, b.end),
+		Before: min(before, b.end+1), After: min(before-1, b.end), Gone: b.gone,
 	}
 	if len(b.entries) > 0 {
 		out.Before = b.entries[0].Offset
@@ -60,6 +64,7 @@ type backward struct {
 	more    bool            // there may be more below
 	newer   bool            // there may be more above
 	end     int64           // the tail's
+	gone    int64           // the last offset up to which some may be gone, -1 if nothing is
 }
 
 // read reads until the page is full or nothing is left.
@@ -97,28 +102,67 @@ func (b *backward) read(ctx context.Context) error {
 	case pos.stale != nil:
 		return s.fail(HistoryUnavailable, pos.stale)
 	case top > pos.Offset:
-		page, err := s.windows.backward(ctx, b.q, max(pos.Offset, b.q.After), top, len(b.entries) == 0)
-		if err != nil || b.add(page) {
+		var full bool
+		if pos, full, err = b.log(ctx, pos, top); err != nil || full {
 			return err
 		}
-		top = pos.Offset
+		top = min(top, pos.Offset)
 	}
+	return b.store(ctx, pos.Floor, top)
+}
 
-	b.q.After, b.q.Before = max(b.q.After, pos.Floor), top+1
-	if top <= b.q.After {
-		b.more = false
-		return nil
+// log reads what the log has between the store and an offset, top, and reports whether
+// that fills the page. It returns how far the store has come by then: if it has come
+// further, what it has now is not told as gone.
+func (b *backward) log(ctx context.Context, pos position, top int64) (_ position, full bool, err error) {
+	wait := len(b.entries) == 0
+	for {
+		page, lost, err := b.service.windows.backward(ctx, b.q, max(pos.Offset, b.q.After), top, wait)
+		if err != nil {
+			return pos, false, err
+		}
+		if lost >= 0 {
+			now, err := b.service.latest(ctx, b.q.Partition)
+			switch {
+			case err != nil:
+				return pos, false, err
+			case max(now.Offset, b.q.After) >= top:
+				return now, false, nil
+			case now.Offset > pos.Offset:
+				pos = now
+				continue
+			}
+		}
+		if b.add(page) {
+			return pos, true, nil
+		}
+		b.lost(lost)
+		return pos, false, nil
 	}
-	page, floor, err := s.read(ctx, &b.q)
-	if err != nil {
-		return err
-	}
-	if above := aboveFloor(page.Entries, floor); above < len(page.Entries) {
-		page = history.Page{Entries: page.Entries[:above]} // and nothing is left below
+}
+
+// store reads what the store has up to an offset, top, and above its floor.
+func (b *backward) store(ctx context.Context, floor, top int64) error {
+	page, above := history.Page{}, b.q.After
+	b.q.After, b.q.Before = max(above, floor), top+1
+	if top > b.q.After {
+		var err error
+		if page, floor, err = b.service.read(ctx, &b.q); err != nil {
+			return err
+		}
+		if n := aboveFloor(page.Entries, floor); n < len(page.Entries) {
+			page = history.Page{Entries: page.Entries[:n]} // and nothing is left below
+		}
 	}
 	b.more = b.add(page)
+	if !b.more && floor > above {
+		b.lost(min(floor, top))
+	}
 	return nil
 }
+
+// lost takes note that some of what stands up to an offset may be gone.
+func (b *backward) lost(upto int64) { b.gone = max(b.gone, upto) }
 
 // aboveFloor returns how many of entries, which are newest first, stand above a floor.
 func aboveFloor(entries []history.Entry, floor int64) int {
@@ -150,7 +194,7 @@ func (s *Service) any(t *tail.Tail, q *history.Query) bool {
 
 // After returns the oldest entries of a user that stand after an offset, in the manner
 // of Backward. As Forward does, it returns with fewer as soon as one place has told all
-// that it knows; and it passes over what is gone.
+// that it knows.
 func (s *Service) After(ctx context.Context, user []byte, p backplane.Partition, after int64, limit int, peer []byte, bytes int) (Page, error) {
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
@@ -166,7 +210,7 @@ func (s *Service) after(ctx context.Context, user []byte, p backplane.Partition,
 	}
 	return Page{
 		Entries: f.Entries, Before: after + 1, After: f.Examined,
-		MoreBefore: after >= 0, MoreAfter: !f.Live,
+		MoreBefore: after >= 0, MoreAfter: !f.Live, Gone: f.Gone,
 	}, nil
 }
 
@@ -193,5 +237,6 @@ func (s *Service) Around(ctx context.Context, user []byte, p backplane.Partition
 	}
 	page.Entries = append(older.Entries, page.Entries...)
 	page.Before, page.MoreBefore = older.Before, older.MoreBefore
+	page.Gone = max(page.Gone, older.Gone)
 	return page, nil
 }

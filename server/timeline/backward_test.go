@@ -175,6 +175,78 @@ func TestPagesWithoutHistory(t *testing.T) {
 	})
 }
 
+// TestPagesTellWhatIsGone: a page that comes to what neither the log nor the store has
+// any more says so, and one that does not come to it says nothing.
+func TestPagesTellWhatIsGone(t *testing.T) {
+	in(t, true, none, func(t *testing.T, w *world) {
+		alice := w.user(0, 0)
+		for range 50 {
+			w.say(alice, alice)
+			time.Sleep(30 * time.Second)
+		}
+		w.consume(0, math.MaxInt)
+		w.apply(0, 10)
+		w.store.trim(0, 4)
+		w.log.cut(0, 30) // of what is left, 30 and 31 cannot be told from duplicates
+		want := func(what string, p Page, err error, gone int64, more bool, want ...int64) {
+			t.Helper()
+			wantPage(t, what, p, err, more, p.MoreAfter, want...)
+			if p.Gone != gone {
+				t.Errorf("%s: gone up to %d, want %d", what, p.Gone, gone)
+			}
+		}
+		p, err := w.back(t, alice, 40, 3, "")
+		want("above the hole", p, err, -1, true, 37, 38, 39)
+		p, err = w.back(t, alice, 35, 6, "")
+		want("over the hole", p, err, 31, true, 7, 8, 9, 32, 33, 34)
+		p, err = w.back(t, alice, 20, 2, "")
+		want("from within the hole", p, err, 19, true, 8, 9)
+		p, err = w.back(t, alice, 10, 3, "")
+		want("above the floor", p, err, -1, true, 7, 8, 9)
+		p, err = w.back(t, alice, 10, 50, "")
+		want("down to the floor", p, err, 4, false, 5, 6, 7, 8, 9)
+		p, err = w.back(t, alice, 3, 50, "")
+		want("below the floor", p, err, 2, false)
+		p, err = w.back(t, alice, 0, 50, "")
+		want("before the first", p, err, -1, false)
+		p, err = w.service.After(t.Context(), []byte(alice), 0, 2, 3, nil, 1<<20)
+		want("after a cursor below the floor", p, err, 4, true, 5, 6, 7)
+		p, err = w.service.After(t.Context(), []byte(alice), 0, 5, 2, nil, 1<<20)
+		want("after a cursor above the floor", p, err, -1, true, 6, 7)
+		p, err = w.service.Around(t.Context(), []byte(alice), 0, 6, 6, nil, 1<<20)
+		want("around, down to the floor", p, err, 4, false, 5, 6, 7, 8, 9)
+		p, err = w.service.Around(t.Context(), []byte(alice), 0, 7, 4, nil, 1<<20)
+		want("around, above the floor", p, err, -1, true, 6, 7, 8, 9)
+		p, err = w.service.Around(t.Context(), []byte(alice), 0, 9, 4, nil, 1<<20)
+		want("around, up to the hole", p, err, 31, true, 8, 9, 32, 33)
+	})
+}
+
+// TestPageCameInTime: a page does not tell as gone what history has come to, since it was
+// asked, before the log deleted it.
+func TestPageCameInTime(t *testing.T) {
+	in(t, true, none, func(t *testing.T, w *world) {
+		alice := w.user(0, 0)
+		for range 50 {
+			w.say(alice, alice)
+			time.Sleep(30 * time.Second)
+		}
+		w.consume(0, math.MaxInt)
+		w.apply(0, 5)
+		if _, err := w.back(t, alice, 3, 1, ""); err != nil {
+			t.Fatal(err) // the store was asked how far it is
+		}
+		w.apply(0, 35)
+		w.log.cut(0, 30)
+		p, err := w.back(t, alice, 50, 20, "")
+		wantPage(t, "over the log's start", p, err, true, false,
+			30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49)
+		if p.Gone != -1 {
+			t.Errorf("gone up to %d", p.Gone)
+		}
+	})
+}
+
 // TestShortPage: what was found before a place failed is a page.
 func TestShortPage(t *testing.T) {
 	in(t, true, 4<<10, func(t *testing.T, w *world) {

@@ -461,8 +461,8 @@ func (m *model) pages() {
 		m.allowed(what, err, b)
 		return
 	}
-	what += fmt.Sprintf(": %v in [%d, %d], more %v %v; before: %+v",
-		offsets(page.Entries), page.Before, page.After, page.MoreBefore, page.MoreAfter, b)
+	what += fmt.Sprintf(": %v in [%d, %d], more %v %v, gone %d; before: %+v",
+		offsets(page.Entries), page.Before, page.After, page.MoreBefore, page.MoreAfter, page.Gone, b)
 	if n := len(page.Entries); n > limit {
 		m.rt.Fatalf("%s: too many", what)
 	}
@@ -476,10 +476,12 @@ func (m *model) pages() {
 	if !page.MoreAfter {
 		high = max(high, b.end)
 	}
-	sure, floor := m.sure(p), m.floor(p)
-	m.check(what, user, peer, low, high, b, page.Entries, func(offset int64) bool {
-		return offset <= floor && (kind != "after" || offset < sure) || offset > b.applied.Offset && offset < sure
-	})
+	m.check(what, user, peer, low, high, b, page.Entries, func(offset int64) bool { return offset <= page.Gone })
+	switch floor := m.floor(p); {
+	case page.Gone < 0 || page.Gone <= floor:
+	case page.Gone > high || page.Gone <= b.applied.Offset || page.Gone >= m.sure(p):
+		m.rt.Fatalf("%s: %d is not gone", what, page.Gone)
+	}
 }
 
 func (m *model) resolve() {

@@ -79,11 +79,13 @@ func (ws *windows) forward(ctx context.Context, q *history.Query, enough func(af
 }
 
 // backward reads q, whose bounds it narrows to what follows after up to and including
-// upto, when the window has all of that. If it is not to wait, it returns
-// ErrHistoryBehind where the window would have to be filled first.
-func (ws *windows) backward(ctx context.Context, q history.Query, after, upto int64, wait bool) (history.Page, error) {
+// upto, when the window has all of that. lost is -1, or the offset in that range up to which
+// some may be gone. If it is not to wait, it returns ErrHistoryBehind where the window
+// would have to be filled first.
+func (ws *windows) backward(ctx context.Context, q history.Query, after, upto int64, wait bool) (page history.Page, lost int64, err error) {
+	lost = -1
 	if upto-after > ws.share/recordBytes || !wait && !ws.covers(q.Partition, after, upto) {
-		return history.Page{}, ErrHistoryBehind
+		return page, lost, ErrHistoryBehind
 	}
 	w, r := ws.join(q.Partition, request{after: after, upto: upto, span: true})
 	defer w.leave(r)
@@ -91,24 +93,24 @@ func (ws *windows) backward(ctx context.Context, q history.Query, after, upto in
 	for {
 		v := w.look(r)
 		if v.err != nil {
-			return history.Page{}, v.err
+			return history.Page{}, lost, v.err
 		}
 		switch {
 		case v.lost >= upto:
-			return history.Page{}, nil
+			return history.Page{}, upto, nil
 		case v.lost > after:
-			after = v.lost
+			after, lost = v.lost, v.lost
 			w.advance(r, after)
 		}
 		if v.records != nil {
 			if page, floor, end := v.records.Read(&q); floor <= after && end >= upto {
-				return page, nil
+				return page, lost, nil
 			}
 		}
 		select {
 		case <-v.changed:
 		case <-ctx.Done():
-			return history.Page{}, ws.service.fail(HistoryBehind, context.Cause(ctx))
+			return history.Page{}, lost, ws.service.fail(HistoryBehind, context.Cause(ctx))
 		}
 	}
 }

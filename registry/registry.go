@@ -122,6 +122,25 @@ func (r *Registry) Append(dst []Handle, user []byte) []Handle {
 	return dst
 }
 
+// Stripes is into how many parts Walk divides the registry.
+const Stripes = stripes
+
+// Walk calls f for each connection of a part of the registry, 0 to Stripes-1. It holds a
+// lock meanwhile, so f must not wait for anything, nor use the registry.
+func (r *Registry) Walk(part int, f func(user string, h Handle)) {
+	s := &r.stripe[part]
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for user, d := range s.mu.users {
+		f(user, d.first)
+		if d.more != nil {
+			for _, h := range *d.more {
+				f(user, h)
+			}
+		}
+	}
+}
+
 // Len returns the numbers of users and of connections. It takes each lock in
 // turn, so under changes it is an estimate.
 func (r *Registry) Len() (users, connections int) {

@@ -60,6 +60,10 @@ func TestModel(t *testing.T) {
 				}
 			},
 			"": func(t *rapid.T) {
+				walked := map[string][]Handle{}
+				for part := range Stripes {
+					r.Walk(part, func(user string, h Handle) { walked[user] = append(walked[user], h) })
+				}
 				total := 0
 				for _, u := range []string{"", "alice", "bob", "carol", "d\xff"} {
 					var want []Handle
@@ -72,6 +76,10 @@ func TestModel(t *testing.T) {
 					slices.Sort(want)
 					if !slices.Equal(got, want) {
 						t.Fatalf("user %q has %v, want %v", u, got, want)
+					}
+					slices.Sort(walked[u])
+					if !slices.Equal(walked[u], want) {
+						t.Fatalf("user %q has %v on a walk, want %v", u, walked[u], want)
 					}
 				}
 				if users, connections := r.Len(); users != len(model) || connections != total {

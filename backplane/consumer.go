@@ -50,6 +50,9 @@ type Consumer interface {
 	// Remove stops reading partitions. No Record call for them starts after it
 	// has returned.
 	Remove(partitions []Partition)
+	// Reached reports whether a partition is assigned and has been handed out up to the
+	// end that it had when it was added.
+	Reached(p Partition) bool
 	// Ready reports whether every assigned partition has been handed out up to
 	// the end that it had when it was added.
 	Ready() bool

@@ -141,6 +141,15 @@ func NewConsumer(cfg Config, workers int, newHandler func(worker int) backplane.
 // Ready implements backplane.Consumer.
 func (c *Consumer) Ready() bool { return c.behind.Load() == 0 }
 
+// Reached implements backplane.Consumer.
+func (c *Consumer) Reached(p backplane.Partition) bool {
+	if p < 0 || int(p) >= len(c.assigned) {
+		return false
+	}
+	a := c.assigned[p].Load()
+	return a != nil && a.caughtUp.Load()
+}
+
 // Err returns an error once something happened that the consumer cannot put right
 // and an operator must look into: ErrTopicReplaced, with the topic's name. The
 // partitions concerned stay unread.

@@ -300,11 +300,15 @@ func TestReadyWaitsForHandler(t *testing.T) {
 	defer release()
 	add(t, c, 0, 0, 1)
 	eventually(t, "worker 1 is done", func() bool { return len(j.of(1)) == 10 })
-	if c.Ready() {
+	if c.Ready() || c.Reached(0) {
 		t.Error("ready while a partition waits for its handler")
 	}
+	eventually(t, "partition 1 has come to its end", func() bool { return c.Reached(1) })
 	release()
 	eventually(t, "ready", c.Ready)
+	if !c.Reached(0) {
+		t.Error("ready, and a partition has not come to its end")
+	}
 	if got := j.len(); got != 20 {
 		t.Errorf("ready with %d records, want 20", got)
 	}
@@ -312,6 +316,9 @@ func TestReadyWaitsForHandler(t *testing.T) {
 	release = j.block(0)
 	defer release()
 	c.Remove([]backplane.Partition{0})
+	if c.Reached(0) {
+		t.Error("a partition that is not read has come to its end")
+	}
 	add(t, c, 0, 0)
 	eventually(t, "worker 0 is in Record", func() bool { return j.inRecord(0) == 1 })
 	if c.Ready() {

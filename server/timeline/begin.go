@@ -26,7 +26,7 @@ func (w *window) begin(ctx context.Context, at int64, b bounds) error {
 	if at >= b.first {
 		var err error
 		if since < 0 {
-			if since, err = w.timeAfter(ctx, at, b.end); err != nil {
+			if since, err = service.timeAfter(ctx, w.partition, at, b.end); err != nil {
 				return err
 			}
 		}
@@ -94,11 +94,11 @@ func (w *window) early(at int64, b bounds) (position, time int64) {
 	return a.Offset, a.Time
 }
 
-// timeAfter returns the log time of the first record after a position, and never if no
-// offset up to the end has a record.
-func (w *window) timeAfter(ctx context.Context, at, end int64) (time int64, err error) {
+// timeAfter returns the log time of the first record of a partition after a position, and
+// never if no offset up to the end has a record.
+func (s *Service) timeAfter(ctx context.Context, p backplane.Partition, at, end int64) (time int64, err error) {
 	time = never
-	err = w.windows.service.cfg.Reader.Scan(ctx, w.partition, at+1, end, func(r *backplane.Record) bool {
+	err = s.cfg.Reader.Scan(ctx, p, at+1, end, func(r *backplane.Record) bool {
 		time = r.Time
 		return false
 	})

@@ -387,6 +387,16 @@ func (m *model) sure(p backplane.Partition) int64 {
 	return sure
 }
 
+// startOfLog is sure if log times did not go back.
+func (m *model) startOfLog(p backplane.Partition) int64 {
+	at := m.log.partitions[p]
+	first, ok := at.at(at.first)
+	if at.first == 0 || !ok {
+		return at.first
+	}
+	return at.offsetAt(first.Time + windowMS)
+}
+
 // mayBeGone checks that neither the log nor the store nor the tail has all of
 // (after, gone].
 func (m *model) mayBeGone(what string, p backplane.Partition, after, gone int64, b before) {
@@ -508,8 +518,8 @@ func (m *model) resolve() {
 	switch {
 	case r.Gone >= 0:
 		m.mayBeGone(what, p, after, r.Gone, b)
-	case r.Future || b.floor <= after || m.log.partitions[p].first-1 <= after:
-	case m.store != nil && b.applied.Floor <= after && b.applied.Offset >= min(b.floor, m.log.partitions[p].first-1):
+	case r.Future || b.floor <= after || m.startOfLog(p)-1 <= after:
+	case m.store != nil && b.applied.Floor <= after && b.applied.Offset >= min(b.floor, m.startOfLog(p)-1):
 	default:
 		m.rt.Fatalf("%s: nobody has it", what)
 	}

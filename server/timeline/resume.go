@@ -13,9 +13,9 @@ type Resolution struct {
 	// If not, the next record of the tail is the next that the user is to get.
 	Missed bool
 	// Gone is -1, or an offset: some of what follows the cursor, up to and including it,
-	// may be in neither the store nor the log any more. Forward tells the same when it
-	// comes there, and may tell it of a minute more at the start of the log, where
-	// duplicates are not known.
+	// may be in neither the store nor the log any more, or stands at the start of the log,
+	// where duplicates are not known. If it is -1, all that follows can be read at this
+	// moment, and Forward tells nothing as gone unless it goes before it is read.
 	Gone int64
 	// Future is whether the cursor lies beyond the end of the log: no record has been
 	// there. Then the others say nothing.
@@ -69,25 +69,29 @@ func (s *Service) gone(ctx context.Context, user []byte, p backplane.Partition, 
 	if err != nil {
 		return -1, err
 	}
-	start := b.first - 1 // what stands up to there is not in the log
-	if after >= start {
+	at, err := s.startOf(ctx, p, b)
+	if err != nil {
+		return -1, err
+	}
+	upto := min(at.sure-1, floor) // what stands up to there cannot be had from log or tail
+	if after >= upto {
 		return -1, nil
 	}
 	if s.cfg.Store == nil {
-		return min(start, floor), nil
+		return upto, nil
 	}
 	pos, err := s.positionOf(ctx, p, after)
-	if err == nil && (pos.stale != nil || pos.lacks(after, min(start, floor))) {
+	if err == nil && (pos.stale != nil || pos.lacks(after, upto)) {
 		// Before it is told as gone: history may have come to it by now.
 		pos, err = s.latest(ctx, p)
 	}
 	switch {
 	case err != nil:
 		return -1, err
-	case pos.Offset < min(start, floor):
-		return min(start, floor), nil // what stands between the store and the next place
+	case pos.Offset < upto:
+		return upto, nil // what stands between the store and the next place
 	case pos.Floor > after:
-		return min(pos.Floor, start, floor), nil
+		return min(pos.Floor, upto), nil
 	}
 	return -1, nil
 }

@@ -74,7 +74,7 @@ func TestGoneBetweenHistoryAndLog(t *testing.T) {
 		w.consume(0, math.MaxInt)
 		w.apply(0, 10)
 		w.log.cut(0, 30)
-		if got := w.resolve(t, alice, 3); got.Gone != 29 {
+		if got := w.resolve(t, alice, 3); got.Gone != 31 {
 			t.Errorf("%+v", got)
 		}
 		f, err := w.service.Forward(t.Context(), []byte(alice), 0, 3, 100, 1<<20)
@@ -86,6 +86,60 @@ func TestGoneBetweenHistoryAndLog(t *testing.T) {
 			t.Fatalf("what the log has: %v, gone up to %d, then %v", err, f.Gone, offsets(f.Entries))
 		}
 	})
+}
+
+// TestStartOfLog: what is told of a cursor near the log's start is what reading on from it
+// then brings, with and without history.
+func TestStartOfLog(t *testing.T) {
+	for _, store := range []bool{false, true} {
+		t.Run(fmt.Sprint(store), func(t *testing.T) {
+			in(t, store, none, func(t *testing.T, w *world) {
+				alice := w.user(0, 0)
+				for range 50 {
+					w.say(alice, alice)
+					time.Sleep(20 * time.Second)
+				}
+				w.consume(0, math.MaxInt)
+				if store {
+					w.apply(0, 31) // up to 30
+				}
+				w.log.cut(0, 30) // 30, 31 and 32 may be duplicates of what was deleted
+				told := 0
+				for after := int64(20); after < 40; after++ {
+					r := w.resolve(t, alice, after)
+					upto := int64(-1)
+					for at := after; at < 40; {
+						f, err := w.service.Forward(t.Context(), []byte(alice), 0, at, 100, 1<<20)
+						if err != nil {
+							t.Fatal(err)
+						}
+						upto, at = max(upto, f.Gone), f.Examined
+					}
+					if r.Gone != upto {
+						t.Errorf("after %d: told gone up to %d, and it is up to %d", after, r.Gone, upto)
+					}
+					if upto >= 0 {
+						told++
+					}
+				}
+				if told != 12 {
+					t.Errorf("something is gone for %d of the cursors", told)
+				}
+				// The log's start is asked for when it moves, and not each time.
+				asked := w.service.Counters().Bounds.Load()
+				time.Sleep(boundsAge + 1)
+				w.resolve(t, alice, 33)
+				if n := w.service.Counters().Bounds.Load() - asked; n != 1 {
+					t.Errorf("%d questions more", n)
+				}
+				w.log.cut(0, 35)
+				time.Sleep(boundsAge + 1)
+				if r := w.resolve(t, alice, 33); r.Gone != 37 {
+					t.Errorf("when the start has moved: %+v", r)
+				}
+			})
+		})
+	}
 }
 
 // TestHistoryCameInTime: what the log has just deleted is not told as gone because it was

@@ -18,6 +18,7 @@ type Service struct {
 	cancel   context.CancelFunc
 	applied  *shared[[]history.Applied]
 	bounds   []shared[bounds] // by partition
+	starts   []shared[start]  // by partition
 	windows  windows
 	counters Counters
 
@@ -34,17 +35,25 @@ type serviceState struct {
 // bounds are those of a partition of the log; see Reader.
 type bounds struct{ first, end int64 }
 
+// start is where what can be read from a partition of the log begins. The log begins at
+// first, and sure is the first offset from which on records can be told from duplicates: where
+// something was deleted, that takes a duplicate window of what is left. end is the log's, as it
+// was asked for then: sure may still move if it is there.
+type start struct{ first, sure, end int64 }
+
 // New returns a Service. Whoever has it calls Close.
 func New(cfg Config) (*Service, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Service{cfg: cfg, bounds: make([]shared[bounds], cfg.N)}
+	s := &Service{cfg: cfg, bounds: make([]shared[bounds], cfg.N), starts: make([]shared[start], cfg.N)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.applied = &shared[[]history.Applied]{service: s, ask: s.askApplied}
 	for p := range s.bounds {
 		s.bounds[p].service = s
 		s.bounds[p].ask = func(ctx context.Context) (bounds, error) { return s.askBounds(ctx, backplane.Partition(p)) }
+		s.starts[p].service = s
+		s.starts[p].ask = func(ctx context.Context) (start, error) { return s.askStart(ctx, backplane.Partition(p)) }
 	}
 	s.windows.init(s)
 	return s, nil
@@ -106,6 +115,39 @@ func (s *Service) askBounds(ctx context.Context, p backplane.Partition) (b bound
 	s.counters.Bounds.Add(1)
 	b.first, b.end, err = s.cfg.Reader.Bounds(ctx, p)
 	return b, err
+}
+
+// askStart finds out from where on a window serves what it reads; see window.begin.
+func (s *Service) askStart(ctx context.Context, p backplane.Partition) (start, error) {
+	b, err := s.askBounds(ctx, p)
+	if err != nil {
+		return start{}, err
+	}
+	at := start{first: b.first, sure: b.first, end: b.end}
+	if at.first == 0 {
+		return at, nil
+	}
+	time, err := s.timeAfter(ctx, p, b.first-1, b.end)
+	if err == nil && time != never {
+		at.sure, err = s.cfg.Reader.OffsetAt(ctx, p, time+backplane.DuplicateWindow.Milliseconds())
+	}
+	return at, err
+}
+
+// startOf returns from where on a partition of the log can be read, which has these bounds.
+// The log is asked when its start has moved.
+func (s *Service) startOf(ctx context.Context, p backplane.Partition, b bounds) (start, error) {
+	if b.first == 0 {
+		return start{end: b.end}, nil
+	}
+	if at := s.starts[p].known(); at.first == b.first && at.sure < at.end {
+		return at, nil
+	}
+	at, err := s.starts[p].get(ctx, boundsAge)
+	if err != nil {
+		return start{}, s.fail(LogUnavailable, err)
+	}
+	return at, nil
 }
 
 // boundsOf returns the bounds of a partition as they were at most boundsAge ago.

@@ -63,6 +63,11 @@ func (s SASL) mechanism() sasl.Mechanism {
 	return nil
 }
 
+// ClientOptions returns the options that every client of the brokers of c begins
+// with, for package kafkalog, which makes clients of its own for the control plane.
+// It does not validate c.
+func (c *Config) ClientOptions() []kgo.Opt { return c.clientOptions(nil) }
+
 // clientOptions returns the options that all clients share. wrap, if not nil,
 // gets every new connection, and what it returns is used in its place.
 func (c *Config) clientOptions(wrap func(net.Conn) net.Conn) []kgo.Opt {

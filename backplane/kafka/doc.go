@@ -2,9 +2,11 @@
 // package backplane with franz-go, and nothing else in godwit uses that client
 // for messages.
 //
-// It is not for the control plane (backplane/cluster has clients of its own), and
-// it knows nothing of sessions, tails or history: it turns sends into records
-// and records into calls of a Handler.
+// It is not for the control plane: backplane/cluster/kafkalog is the second user of
+// franz-go. It has clients of its own, which begin with the ClientOptions of this
+// package's Config, and makes and checks its topics by CreateTopic and DescribeTopic.
+// Nor does this package know anything of sessions, tails or history: it turns sends
+// into records and records into calls of a Handler.
 //
 // # A client for each
 //

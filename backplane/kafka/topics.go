@@ -13,10 +13,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// ErrTopicExists is the error of Create for a topic that is there.
+// ErrTopicExists is the error of Create and CreateTopic for a topic that is there.
 var ErrTopicExists = errors.New("kafka: the topic exists")
 
-// ErrNoTopic is the error of Verify for a topic that is not there.
+// ErrNoTopic is the error of Verify and DescribeTopic for a topic that is not there.
 var ErrNoTopic = errors.New("kafka: the topic does not exist")
 
 // The settings of topics that godwit sets, and Verify looks at.
@@ -86,21 +86,27 @@ func (o *TopicOptions) settings() map[string]*string {
 // The error is ErrTopicExists if it is there; Verify then tells whether it is as it
 // should be.
 func Create(ctx context.Context, cfg Config, o TopicOptions) error {
+	return CreateTopic(ctx, cfg, cfg.Topic(), cfg.Partitions, o.Replicas, o.settings())
+}
+
+// CreateTopic makes any topic on the brokers of cfg, and returns when they tell of it.
+// The error is ErrTopicExists if it is there.
+func CreateTopic(ctx context.Context, cfg Config, topic string, partitions int32, replicas int16, settings map[string]*string) error {
 	admin, err := newAdmin(&cfg)
 	if err != nil {
 		return err
 	}
 	defer admin.Close()
-	resp, err := admin.CreateTopic(ctx, cfg.Partitions, o.Replicas, o.settings(), cfg.Topic())
+	resp, err := admin.CreateTopic(ctx, partitions, replicas, settings, topic)
 	switch {
 	case errors.Is(err, kerr.TopicAlreadyExists):
-		return fmt.Errorf("%w: %s", ErrTopicExists, cfg.Topic())
+		return fmt.Errorf("%w: %s", ErrTopicExists, topic)
 	case err != nil && resp.ErrMessage != "":
-		return fmt.Errorf("kafka: creating %s: %w: %s", cfg.Topic(), err, resp.ErrMessage)
+		return fmt.Errorf("kafka: creating %s: %w: %s", topic, err, resp.ErrMessage)
 	case err != nil:
-		return fmt.Errorf("kafka: creating %s: %w", cfg.Topic(), err)
+		return fmt.Errorf("kafka: creating %s: %w", topic, err)
 	}
-	return awaitTopic(ctx, admin, cfg.Topic())
+	return awaitTopic(ctx, admin, topic)
 }
 
 // awaitTopic waits until a topic that was just made is known. The controller answers

@@ -21,13 +21,21 @@ var ranks = map[string]int{
 	"registry":         1,
 	"registry/ring":    1,
 	"server/auth":      1,
-	"server/placement": 1,
+
+	// What a cluster agrees on, without IO.
+	"backplane/cluster":         1,
+	"backplane/cluster/beats":   2,
+	"backplane/cluster/control": 3,
 
 	// The wire protocol, the log, the settings.
 	"backplane/history": 2,
 	"backplane/kafka":   2,
 	"codec":             2,
-	"server/config":     2,
+	"server/placement":  2,
+	"server/config":     3,
+
+	// A cluster's records in the log.
+	"backplane/cluster/kafkalog": 3,
 
 	// The log for one node and for tests.
 	"backplane/embedded":  3,
@@ -47,6 +55,7 @@ var ranks = map[string]int{
 	"server/session":   5,
 	"server/reactor":   6,
 	"server/admin":     6,
+	"server/cluster":   6,
 	"server":           7,
 
 	// The other end of the wire.
@@ -79,10 +88,11 @@ var owners = []struct {
 	packages map[string]bool
 	tests    bool // whether tests of other packages may import it
 }{
-	{"github.com/twmb/franz-go", set("backplane/kafka", "backplane/embedded", "backplane/kafkatest"), false},
+	{"github.com/twmb/franz-go", set("backplane/kafka", "backplane/embedded", "backplane/kafkatest", "backplane/cluster/kafkalog"), false},
 	{"github.com/panjf2000/gnet", set("server/reactor"), false},
 	{"github.com/cockroachdb/pebble", set("backplane/history/pebble", "bench"), false},
 	{"github.com/apache/cassandra-gocql-driver", set("backplane/history/cassandra", "backplane/history/cassandratest", "bench"), false},
+	{"github.com/hashicorp/go-memdb", set("backplane/cluster"), false},
 	{"github.com/knadh/koanf", set("server/config"), false},
 	{"github.com/golang-jwt/jwt", set("server/auth"), true},
 	{"github.com/spf13/cobra", set("tools/godwit"), false},
@@ -91,7 +101,8 @@ var owners = []struct {
 // pure are the packages of protocol code: they take bytes and events and return
 // bytes and effects. They open nothing, start no goroutine and read no clock, so
 // that tests and simulations can drive every step of them.
-var pure = set("backplane", "codec", "codec/ws", "registry/ring", "server/placement", "server/session")
+var pure = set("backplane", "backplane/cluster", "backplane/cluster/beats", "backplane/cluster/control",
+	"codec", "codec/ws", "registry/ring", "server/placement", "server/session")
 
 func set(members ...string) map[string]bool {
 	m := make(map[string]bool, len(members))

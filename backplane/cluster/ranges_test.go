@@ -1,11 +1,11 @@
-package placement_test
+package cluster_test
 
 import (
 	"errors"
 	"strings"
 	"testing"
 
-	"github.com/godwit-im/godwit/server/placement"
+	"github.com/godwit-im/godwit/backplane/cluster"
 )
 
 func TestParseRanges(t *testing.T) {
@@ -24,7 +24,7 @@ func TestParseRanges(t *testing.T) {
 		{"4-5,0-3", "0-5", 6},
 		{"9999", "9999", 1},
 	} {
-		rs, err := placement.ParseRanges(test.text)
+		rs, err := cluster.ParseRanges(test.text)
 		if err != nil {
 			t.Errorf("%q: %v", test.text, err)
 			continue
@@ -55,8 +55,8 @@ func TestParseRangesRefuses(t *testing.T) {
 		{"0-9,2-3", `"0-9,2-3" names partition 2 twice`},
 		{strings.Repeat("1,", 17_000), `"1,1,1,1,1,1,1,1,..." is longer than 32768 bytes`},
 	} {
-		_, err := placement.ParseRanges(test.text)
-		var typed *placement.RangesError
+		_, err := cluster.ParseRanges(test.text)
+		var typed *cluster.RangesError
 		if !errors.As(err, &typed) {
 			t.Errorf("%.20q: the error is a %T, want a *RangesError", test.text, err)
 		} else if err.Error() != test.want {
@@ -66,13 +66,13 @@ func TestParseRangesRefuses(t *testing.T) {
 }
 
 func TestEverySecondPartitionCanBeWritten(t *testing.T) {
-	var rs placement.Ranges
-	for _, p := range placement.All(10_000).Partitions() {
+	var rs cluster.Ranges
+	for _, p := range cluster.All(10_000).Partitions() {
 		if p%2 == 1 {
-			rs = append(rs, placement.Range{First: p, Last: p})
+			rs = append(rs, cluster.Range{First: p, Last: p})
 		}
 	}
-	back, err := placement.ParseRanges(rs.String())
+	back, err := cluster.ParseRanges(rs.String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func FuzzParseRanges(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		rs, err := placement.ParseRanges(text)
+		rs, err := cluster.ParseRanges(text)
 		if err != nil {
 			return
 		}
@@ -97,7 +97,7 @@ func FuzzParseRanges(f *testing.F) {
 			}
 			last = int(r.Last)
 		}
-		again, err := placement.ParseRanges(rs.String())
+		again, err := cluster.ParseRanges(rs.String())
 		if err != nil || again.String() != rs.String() {
 			t.Fatalf("%q: %q is read back as %q, %v", text, rs, again, err)
 		}

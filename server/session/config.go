@@ -73,6 +73,11 @@ const (
 	pageMessages = 128
 	pageBytes    = 128 << 10
 
+	// maxPages is how many pages a client may have coming: those being read and those in its
+	// outbox. A page is a thousand times an ack, so that in_flight of them would be too many
+	// for who does not read, and for the readings of the others.
+	maxPages = 8
+
 	// earlyBytes bounds what a client may send between its request and the answer.
 	earlyBytes = 64 << 10
 )

@@ -27,6 +27,8 @@ const (
 	kindGap
 	// kindAnswer: finished bytes, with a place reserved by reserve.
 	kindAnswer
+	// kindPage: an answer that is a page, of which there are maxPages at most.
+	kindPage
 	// kindOther: finished bytes that need no place because there is at most one of
 	// each: the answer to the upgrade, welcome, heartbeat, ping, the last error, close.
 	kindOther
@@ -173,6 +175,9 @@ func (s *Session) pop(l *Loop, o *output) {
 		o.queued--
 	case kindAnswer:
 		s.answers--
+	case kindPage:
+		s.answers--
+		s.pages--
 	}
 	e.frame.Release()
 }

@@ -17,6 +17,10 @@ func (s *Session) history(l *Loop, f *codec.History) {
 		s.refusePage(l, f.ID, codec.CodeRateLimited)
 		return
 	}
+	if s.pages == maxPages || l.deps.Memory.Over() {
+		s.refusePage(l, f.ID, backplane.CodeOverloaded)
+		return
+	}
 	r, code := NewPage(f, l.deps.Tails.End(s.partition).Generation, s.partition)
 	if code != "" {
 		s.refusePage(l, f.ID, code)
@@ -28,20 +32,19 @@ func (s *Session) history(l *Loop, f *codec.History) {
 	}
 	if !s.read(l, r) {
 		s.refusePage(l, f.ID, backplane.CodeOverloaded)
+		return
 	}
+	s.pages++
 }
 
 // page puts a page that was read on the connection.
 func (s *Session) page(l *Loop, r *Reading) {
-	if r.Code != "" {
+	if r.Code != "" || s.state != stateOpen {
+		s.pages--
 		s.refusePage(l, r.History.ID, r.Code)
 		return
 	}
-	if s.state != stateOpen {
-		s.answers--
-		return
-	}
-	s.push(l, entry{kind: kindAnswer, frame: r.Page})
+	s.push(l, entry{kind: kindPage, frame: r.Page})
 	r.Page = nil
 }
 

@@ -28,6 +28,7 @@ type Session struct {
 
 	answers   uint16 // answers in the outbox or being worked out
 	producing uint16 // of those, sends that are on their way to the log
+	pages     uint8  // of those, pages: at most maxPages
 
 	state    state
 	end      End

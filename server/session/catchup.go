@@ -16,7 +16,7 @@ type catchUp struct {
 	skipped int64  // the highest offset that passed by
 	retry   uint32 // when to read again after a failure, in seconds; 0 if there was none
 	reading bool   // an answer is awaited
-	queued  bool   // waits for the loop to have room for a reading
+	queued  bool   // is among Loop.readers, who wait for the loop to have room for a reading
 }
 
 // catchRetry is how long a connection waits to read again when that failed, in seconds. The
@@ -78,7 +78,6 @@ func (s *Session) catchOn(l *Loop) {
 		}
 		limit, bytes = overBudgetQueue, overBudgetBytes
 	}
-	c.queued = false
 	if l.seconds() < c.retry {
 		return
 	}

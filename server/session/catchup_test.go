@@ -289,6 +289,26 @@ func TestReadingsAreBounded(t *testing.T) {
 	}
 }
 
+// TestWaitsOnceForAReading: a connection that waits for room to read, and is written to
+// meanwhile, has one place in the queue of those who wait.
+func TestWaitsOnceForAReading(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.Readings = 1 })
+	r.record(0, text("alice", "bob", "0"), 0, "bob")
+	cursor := string(codec.AppendCursor(nil, backplane.Position{Generation: 1, Partition: backplane.PartitionOf("bob", 4), Offset: -1}))
+	first, second := r.connect("bob", codec.JSON, "cursor="+cursor), r.connect("bob", codec.JSON, "cursor="+cursor)
+	for range 100 {
+		second.frame(codec.ClientFrame{Type: codec.FramePing})
+		second.want(codec.FramePong)
+	}
+	if n := len(r.loop.readers); n != 1 {
+		t.Errorf("%d places in the queue for one connection", n)
+	}
+	r.work(100)
+	r.work(100)
+	first.want(codec.FrameDeliver)
+	second.want(codec.FrameDeliver)
+}
+
 // TestReadingsWithoutCredits: while sends have all the credits of the loop, who waits to
 // read goes on waiting, and the loop goes on.
 func TestReadingsWithoutCredits(t *testing.T) {

@@ -138,7 +138,8 @@ func (l *Loop) answeredReading(a *Answer, s *Session) {
 	for n := len(l.readers); n > 0 && l.reading < l.config.Readings; n-- {
 		h := l.readers[0]
 		l.readers = l.readers[1:]
-		if s := l.lane.Session(h); s != nil {
+		if s := l.lane.Session(h); s != nil && s.catch != nil {
+			s.catch.queued = false
 			s.catchOn(l)
 		}
 	}

@@ -36,6 +36,8 @@ type Config struct {
 	Body int
 	// Timelines reads and erases timelines; nil in a process that cannot.
 	Timelines Timelines
+	// Cluster is the node's part in its cluster; nil in a process that has none.
+	Cluster Cluster
 
 	// Pages is what lies at /; nil for nothing.
 	Pages http.Handler

@@ -8,6 +8,11 @@
 //	POST   /v1/messages    a backend sends a message as any user
 //	GET    /v1/history     a part of any user's timeline
 //	DELETE /v1/history     a user's timeline is erased
+//	GET    /v1/cluster     nodes, partitions and settings of the cluster, if the node is in one
+//	GET    /v1/cluster/watch      a stream of what changes in it
+//	POST   /v1/cluster/requests   a request to its controller
+//	GET    /v1/route       which node serves a user or a partition
+//	GET    /v1/map         which node serves which partitions
 //	GET    /dev/token      a token for the demo page, with a development key only
 //	GET    /               the demo page, if there is one
 //

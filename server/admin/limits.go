@@ -20,6 +20,13 @@ const (
 	// holds a page, of 128 KB and a message, and may wait for a store or for the log.
 	maxQuestions = 64
 
+	// maxProposals is how many requests to the controller may wait at a time. Operators make
+	// them by hand.
+	maxProposals = 16
+
+	// maxWatchers is how many streams of a cluster's changes may be open at a time.
+	maxWatchers = 32
+
 	// maxHeader bounds the head of a request in bytes.
 	maxHeader = 16 << 10
 
@@ -36,6 +43,21 @@ const (
 	// writeTimeout is the longest time from a request to the end of its answer, well
 	// beyond that to an outcome of the log. Profiles add the seconds they ask for.
 	writeTimeout = time.Minute
+
+	// proposeTimeout is how long the controller may take to answer: longer than it takes for
+	// another to follow one that is gone.
+	proposeTimeout = 20 * time.Second
+
+	// watchPause is how long a stream waits after it has told of changes, so that many in
+	// a row are told at once.
+	watchPause = 100 * time.Millisecond
+
+	// watchAlive is how long a stream is silent at most, so that its reader notices when
+	// the node is gone.
+	watchAlive = 5 * time.Second
+
+	// watchWrite is how long a reader of a stream may take for a line.
+	watchWrite = 10 * time.Second
 
 	// retryAfter is what a client that may retry is told to wait, in seconds.
 	retryAfter = "1"

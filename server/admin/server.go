@@ -27,9 +27,14 @@ type Server struct {
 	requests *prometheus.CounterVec
 	accepts  sync.WaitGroup // the goroutine that accepts
 
-	// sends holds an entry for each send that is read or waits for the log, and questions
-	// one for each request about a timeline.
-	sends, questions chan struct{}
+	// sends holds an entry for each send that is read or waits for the log, questions one
+	// for each request about a timeline, proposals one for each request to a controller,
+	// and watchers one for each stream.
+	sends, questions, proposals, watchers chan struct{}
+
+	// closing is closed when the server is told to stop: then streams end.
+	closing chan struct{}
+	once    sync.Once // closes it
 }
 
 // New checks cfg, listens, and serves from a goroutine of its own until Close.
@@ -45,6 +50,8 @@ func New(cfg Config) (*Server, error) {
 		config: cfg,
 		limits: codec.Limits{Body: cfg.Body, Recipients: codec.DefaultLimits.Recipients},
 		sends:  make(chan struct{}, maxSends), questions: make(chan struct{}, maxQuestions),
+		proposals: make(chan struct{}, maxProposals), watchers: make(chan struct{}, maxWatchers),
+		closing: make(chan struct{}),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "godwit", Subsystem: "admin", Name: "requests_total",
 			Help: "Requests to the admin port, by endpoint, method and HTTP status.",
@@ -81,6 +88,7 @@ func (s *Server) Addr() net.Addr { return s.address }
 // ends first, it cuts them off and returns ctx's error. The producer must work
 // until Close has returned.
 func (s *Server) Close(ctx context.Context) error {
+	s.once.Do(func() { close(s.closing) })
 	err := s.server.Shutdown(ctx)
 	if err != nil {
 		s.server.Close()
@@ -118,6 +126,13 @@ func (s *Server) routes() http.Handler {
 	if s.config.Timelines != nil {
 		handle("GET /v1/history", "history", s.guard, sameOrigin(s.history))
 		handle("DELETE /v1/history", "history", s.guard, sameOrigin(s.erase))
+	}
+	if s.config.Cluster != nil {
+		handle("GET /v1/cluster", "cluster", s.guard, sameOrigin(s.clusterStatus))
+		handle("GET /v1/cluster/watch", "cluster_watch", s.guard, sameOrigin(s.clusterWatch))
+		handle("POST /v1/cluster/requests", "cluster_requests", s.guard, sameOrigin(s.clusterRequests))
+		handle("GET /v1/route", "route", s.guard, sameOrigin(s.clusterRoute))
+		handle("GET /v1/map", "map", s.guard, sameOrigin(s.clusterMap))
 	}
 	if s.config.Sign != nil {
 		handle("GET /dev/token", "token", s.guard, sameOrigin(s.token))

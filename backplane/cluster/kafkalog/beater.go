@@ -1,0 +1,111 @@
+package kafkalog
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/godwit-im/godwit/backplane/cluster"
+	"github.com/godwit-im/godwit/backplane/cluster/beats"
+	"github.com/godwit-im/godwit/backplane/kafka"
+)
+
+// Beater puts a node's beats on the heartbeats topic: one now and one every half
+// second. One is on its way at a time, and one that fails is not sent again, since a
+// late beat would tell what is no longer so; the next is sent when its turn comes.
+//
+// Any goroutine may call its methods.
+type Beater struct {
+	// Static.
+	log    *slog.Logger
+	topic  *topic
+	next   func() beats.Beat
+	began  time.Time
+	ctx    context.Context // ends when the Beater closes
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+
+	// Owned by the beating goroutine.
+	complain complaints
+
+	// Atomic.
+	lastBeat atomic.Int64 // when the last beat was acknowledged, after began; 0 for never
+}
+
+// NewBeater returns a Beater that beats until it is closed. It calls next, on a
+// goroutine of its own, for each beat.
+func NewBeater(cfg kafka.Config, next func() beats.Beat) (*Beater, error) {
+	// The leader's word is enough. To wait for the replicas as well would make every
+	// beat fail while one of them is being found dead, and that would be a hole in
+	// everybody's beats where there need not be one.
+	topic, err := newTopic(&cfg, HeartbeatsTopic(cfg.Namespace), kgo.LeaderAck(), beatTimeout-beatAnswer)
+	if err != nil {
+		return nil, err
+	}
+	b := &Beater{log: logger(&cfg), topic: topic, next: next, began: time.Now()}
+	b.ctx, b.cancel = context.WithCancel(context.Background())
+	b.done.Go(b.run)
+	return b, nil
+}
+
+// LastBeat returns when a broker last acknowledged a beat; zero for never.
+func (b *Beater) LastBeat() time.Time {
+	after := b.lastBeat.Load()
+	if after == 0 {
+		return time.Time{}
+	}
+	return b.began.Add(time.Duration(after))
+}
+
+// Close stops beating. When it returns, no call of next is running, and none comes.
+func (b *Beater) Close() {
+	b.cancel()
+	b.done.Wait()
+	b.topic.client.Close()
+}
+
+// run is the beating goroutine. A ticker keeps one tick at most for who is late.
+func (b *Beater) run() {
+	turn := time.NewTicker(beatInterval)
+	defer turn.Stop()
+	for {
+		b.beat()
+		select {
+		case <-turn.C:
+		case <-b.ctx.Done():
+			return
+		}
+	}
+}
+
+// beat tries once.
+func (b *Beater) beat() {
+	beat := b.next()
+	ctx, cancel := context.WithTimeout(b.ctx, 2*beatTimeout)
+	defer cancel()
+	record := cluster.Record{Key: beat.Node, Value: beat.Encode()}
+	err := check([]cluster.Record{record})
+	if err == nil {
+		err = b.topic.append(ctx, beatAnswer, []cluster.Record{record})
+	}
+	if err == nil {
+		b.lastBeat.Store(int64(max(time.Since(b.began), 1)))
+	} else {
+		if _, replaced := err.(*TopicError); replaced {
+			b.topic.adopt() // beats are for now: any topic of that name will do
+		}
+		if b.ctx.Err() != nil {
+			return
+		}
+	}
+	switch failing, now := b.complain.about(err, time.Now()); {
+	case now && failing:
+		b.log.Warn("kafkalog: this node's beats fail", "topic", b.topic.name, "err", err)
+	case now:
+		b.log.Info("kafkalog: this node beats again", "topic", b.topic.name)
+	}
+}

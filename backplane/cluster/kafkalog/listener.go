@@ -1,0 +1,139 @@
+package kafkalog
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/godwit-im/godwit/backplane/cluster/beats"
+	"github.com/godwit-im/godwit/backplane/kafka"
+)
+
+// Heard is a beat and when it reached the log.
+type Heard struct {
+	beats.Beat
+	// Time is the log time in Unix milliseconds.
+	Time int64
+}
+
+// Listener reads the beats of all nodes, this one's among them, as they come.
+//
+// Any goroutine may call its methods.
+type Listener struct {
+	// Static.
+	log    *slog.Logger
+	topic  *topic
+	heard  func([]Heard)
+	began  time.Time
+	ctx    context.Context // ends when the Listener closes
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+
+	// Owned by the listening goroutine.
+	next     int64 // the offset to go on from; -1 for the end
+	complain complaints
+	garbage  complaints
+
+	// Atomic.
+	lastRead atomic.Int64 // when the last fetch succeeded, after began; 0 for never
+}
+
+// Listen returns a Listener that begins at the end of the topic and calls heard, on a
+// goroutine of its own, with the beats of each fetch, in the order of the log. What is
+// not a beat is left out. Beats that are gone before they were read, as after a long
+// time without a broker, are stepped over: they are for the moment.
+func Listen(cfg kafka.Config, heard func([]Heard)) (*Listener, error) {
+	topic, err := newTopic(&cfg, HeartbeatsTopic(cfg.Namespace), kgo.AllISRAcks(), attemptTimeout)
+	if err != nil {
+		return nil, err
+	}
+	l := &Listener{log: logger(&cfg), topic: topic, heard: heard, began: time.Now(), next: -1}
+	l.ctx, l.cancel = context.WithCancel(context.Background())
+	l.done.Go(l.run)
+	return l, nil
+}
+
+// LastRead returns when a broker last answered a fetch, with beats or without; zero
+// for never. They are asked twice a second at least.
+func (l *Listener) LastRead() time.Time {
+	after := l.lastRead.Load()
+	if after == 0 {
+		return time.Time{}
+	}
+	return l.began.Add(time.Duration(after))
+}
+
+// Close stops listening. When it returns, no call of heard is running, and none comes.
+func (l *Listener) Close() {
+	l.cancel()
+	l.done.Wait()
+	l.topic.client.Close()
+}
+
+// run is the listening goroutine.
+func (l *Listener) run() {
+	for l.ctx.Err() == nil {
+		err := l.step()
+		if l.ctx.Err() != nil {
+			return
+		}
+		switch failing, now := l.complain.about(err, time.Now()); {
+		case now && failing:
+			l.log.Warn("kafkalog: the heartbeats cannot be read; trying again", "topic", l.topic.name, "err", err)
+		case now:
+			l.log.Info("kafkalog: the heartbeats can be read again", "topic", l.topic.name)
+		}
+		if err != nil && !pause(l.ctx) {
+			return
+		}
+	}
+}
+
+// step reads one piece and hands its beats out.
+func (l *Listener) step() error {
+	ctx, cancel := context.WithTimeout(l.ctx, fetchWait+2*attemptTimeout)
+	defer cancel()
+	got, err := l.piece(ctx)
+	if _, replaced := errors.AsType[*TopicError](err); replaced {
+		l.topic.adopt()
+		l.next = -1
+	}
+	if errors.Is(err, errOutOfRange) {
+		l.next = -1
+	}
+	if err != nil {
+		return err
+	}
+	l.lastRead.Store(int64(max(time.Since(l.began), 1)))
+	l.next = got.next
+	var all []Heard
+	for _, r := range got.records {
+		beat, err := beats.Parse(r.Value)
+		if _, now := l.garbage.about(err, time.Now()); now && err != nil {
+			l.log.Warn("kafkalog: something in the heartbeats is not a beat", "topic", l.topic.name, "key", string(r.Key[:min(len(r.Key), maxKey)]), "err", err)
+		}
+		if err == nil {
+			all = append(all, Heard{Beat: beat, Time: r.Timestamp.UnixMilli()})
+		}
+	}
+	if len(all) > 0 {
+		l.heard(all)
+	}
+	return nil
+}
+
+func (l *Listener) piece(ctx context.Context) (piece, error) {
+	if l.next < 0 {
+		end, err := l.topic.offset(ctx, momentEnd)
+		if err != nil {
+			return piece{}, err
+		}
+		l.next = end
+	}
+	return l.topic.fetch(ctx, l.next, false)
+}

@@ -87,7 +87,7 @@ func hear(t *testing.T, n *running, key []byte, user string) (bodies func() []st
 	var heard []string
 	connected := make(chan struct{}, 16)
 	c, err := client.New(client.Options{
-		URL: n.URL(), Token: client.StaticToken(token),
+		URLs: []string{n.URL()}, Token: client.StaticToken(token),
 		OnMessage: func(m client.Message) {
 			mu.Lock()
 			defer mu.Unlock()

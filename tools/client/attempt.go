@@ -34,12 +34,15 @@ func (k *conn) begin(ctx context.Context, id string, f frame) (*attempt, error) 
 	}
 	a := &attempt{payload: f.payload, done: make(chan struct{})}
 	k.mu.Lock()
-	underway := k.attempts[id]
-	if underway == nil {
+	underway, closed := k.attempts[id], k.closed
+	if underway == nil && !closed {
 		k.attempts[id] = a
 	}
 	k.mu.Unlock()
 	switch {
+	case underway == nil && closed:
+		<-k.slots
+		return nil, errLost
 	case underway == nil:
 	case bytes.Equal(underway.payload, f.payload):
 		<-k.slots

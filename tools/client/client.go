@@ -13,7 +13,7 @@ import (
 type Client struct {
 	// Static.
 	opts   Options
-	home   endpoint // that of the options
+	nodes  *nodes
 	log    *slog.Logger
 	events *queue
 	ended  chan struct{} // closed when Run is about to return
@@ -39,13 +39,16 @@ func New(opts Options) (*Client, error) {
 	if err := opts.complete(); err != nil {
 		return nil, err
 	}
-	home, err := parseEndpoint(opts.URL)
-	if err != nil {
-		return nil, err
+	seeds := make([]endpoint, len(opts.URLs))
+	for i, text := range opts.URLs {
+		var err error
+		if seeds[i], err = parseEndpoint(text); err != nil {
+			return nil, err
+		}
 	}
 	return &Client{
 		opts:       opts,
-		home:       home,
+		nodes:      newNodes(seeds, opts.MinBackoff, opts.MaxBackoff),
 		log:        opts.Logger,
 		events:     newQueue(),
 		ended:      make(chan struct{}),
@@ -70,7 +73,7 @@ func (c *Client) Run(ctx context.Context) error {
 	}
 	var callbacks sync.WaitGroup
 	callbacks.Go(c.events.run)
-	r := runner{Client: c, at: c.home, backoff: backoff{min: c.opts.MinBackoff, max: c.opts.MaxBackoff}}
+	r := runner{Client: c, at: c.nodes.next()}
 	err := r.run(ctx)
 	c.mu.Lock()
 	c.err = ErrClosed

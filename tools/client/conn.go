@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 type conn struct {
 	// Static.
 	nc       net.Conn
+	at       endpoint // where it leads
 	encoding codec.Encoding
 	limits   ws.Limits
 	sends    chan frame    // has room for all frames that have a slot
@@ -34,22 +36,24 @@ type conn struct {
 	pace      *rate.Limiter
 
 	// Owned by the reading goroutine.
-	reader ws.Reader
-	buf    []byte
-	unread []byte // of buf
-	frame  codec.ServerFrame
-	asked  bool   // a ping is out, and nothing has come since
-	seq    uint64 // the last number accounted for
-	cause  codec.ErrorFrame
-	moved  *MovedError
-	goAt   time.Time   // when to go where moved says
-	going  *time.Timer // until then
+	reader  ws.Reader
+	buf     []byte
+	unread  []byte // of buf
+	frame   codec.ServerFrame
+	asked   bool   // a ping is out, and nothing has come since
+	seq     uint64 // the last number accounted for
+	cause   codec.ErrorFrame
+	unwatch context.CancelFunc // ends watch, if it runs
 
 	// Guarded by mu.
 	mu       sync.Mutex
 	attempts map[string]*attempt // by id
 	asks     map[string]*ask     // by id
 	token    string              // the last that was sent
+	closed   bool                // to sends and asks: the user is served by another node
+	yielding bool                // reading is to return errYield
+	move     *move               // to make when the connection ends
+	over     bool                // there will be no other move
 	closeBy  time.Time           // when the closing handshake has failed; zero before it
 	code     uint16              // of the close frame
 	failure  error               // why writing failed
@@ -63,9 +67,10 @@ type frame struct {
 
 // newConn returns a connection on which the handshake is done. early is what came behind
 // it. The connection must be ended.
-func newConn(nc net.Conn, enc codec.Encoding, token string, early []byte) *conn {
+func newConn(nc net.Conn, at endpoint, enc codec.Encoding, token string, early []byte) *conn {
 	k := &conn{
 		nc:       nc,
+		at:       at,
 		encoding: enc,
 		limits:   ws.Limits{MessageBytes: codec.MaxServerFrame(enc), Fragments: maxFragments, Client: true},
 		sends:    make(chan frame, maxInFlight),
@@ -83,19 +88,25 @@ func newConn(nc net.Conn, enc codec.Encoding, token string, early []byte) *conn 
 	return k
 }
 
-// awaitWelcome reads the frames before the welcome, and the welcome.
+// awaitWelcome reads the frames before the welcome, and the welcome. Whoever is told there
+// that it has moved goes where it was told, unless the end is final.
 func (k *conn) awaitWelcome() error {
+	var moved *MovedError
 	for {
 		f, err := k.next()
-		if err != nil {
-			return k.reason(err)
+		switch {
+		case err == nil:
+		case moved != nil && classify(err) != giveUp:
+			return moved
+		default:
+			return err
 		}
 		switch f.Type {
 		case codec.FrameWelcome:
 			k.welcomed(&f.Welcome)
 			return nil
 		case codec.FrameMoved:
-			k.toldMoved(&f.Moved)
+			moved = movedError(&f.Moved)
 		case codec.FrameError:
 			k.cause = f.Error
 		case codec.FrameUnknown:
@@ -193,6 +204,8 @@ func (k *conn) fill() error {
 			if k.closeIsLate() {
 				return errors.New("client: the server does not finish the closing handshake")
 			}
+		case k.yields():
+			return errYield
 		case k.asked:
 			return ErrNoAnswer
 		default:
@@ -210,6 +223,8 @@ func (k *conn) armRead() {
 	by := k.closeBy
 	switch {
 	case !by.IsZero():
+	case k.yielding:
+		by = longAgo
 	case k.asked:
 		by = time.Now().Add(pongTimeout)
 	case k.heartbeat > 0:
@@ -248,6 +263,26 @@ func (k *conn) closing() bool {
 	return !k.closeBy.IsZero()
 }
 
+func (k *conn) yields() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.yielding
+}
+
+// retired closes the connection to what is not under way yet.
+func (k *conn) retired() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.closed = true
+}
+
+// answeredAll reports whether no send and no ask awaits its answer.
+func (k *conn) answeredAll() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.attempts) == 0 && len(k.asks) == 0
+}
+
 func (k *conn) closeIsLate() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -268,29 +303,6 @@ func (k *conn) broken(err error) error {
 		return k.failure
 	}
 	return fmt.Errorf("client: the connection is lost: %w", err)
-}
-
-// toldMoved notes where the user is served from now on. The client leaves when it is
-// time to; if the server closes before that, the client waits for the rest.
-func (k *conn) toldMoved(m *codec.Moved) {
-	wait := min(m.RetryAfter, maxPause)
-	k.moved = &MovedError{URL: m.URL, Node: m.Node, MapVersion: m.MapVersion}
-	k.goAt = time.Now().Add(wait)
-	if k.going != nil {
-		k.going.Stop()
-	}
-	k.going = time.AfterFunc(wait, func() { k.leave(closeNormal) })
-}
-
-// reason returns why the connection really ended, given the error that it ended with:
-// once a client was told to go elsewhere, that is what it does.
-func (k *conn) reason(err error) error {
-	if k.moved == nil || classify(err) == giveUp {
-		return err
-	}
-	moved := *k.moved
-	moved.RetryAfter = max(time.Until(k.goAt), 0)
-	return &moved
 }
 
 // message returns a frame of the protocol as a frame of WebSocket.
@@ -364,9 +376,6 @@ func (k *conn) flush(buf []byte) bool {
 // end releases what the connection holds, once the last frame is written. The reading
 // goroutine calls it.
 func (k *conn) end() {
-	if k.going != nil {
-		k.going.Stop()
-	}
 	if k.closing() {
 		<-k.written
 	}

@@ -69,16 +69,18 @@ func TestDeviceIsMadeOnce(t *testing.T) {
 }
 
 func TestNewRefuses(t *testing.T) {
-	good := Options{URL: "ws://n", Token: StaticToken("t")}
+	good := Options{URLs: []string{"ws://n"}, Token: StaticToken("t")}
 	for _, test := range []struct {
 		change func(*Options)
 		want   string
 	}{
-		{func(o *Options) { o.URL = "" }, `the URL is ""`},
-		{func(o *Options) { o.URL = "http://n" }, `the URL is "http://n"`},
-		{func(o *Options) { o.URL = "ws://:80" }, `the URL is "ws://:80"`},
-		{func(o *Options) { o.URL = "ws://a:secret@n" }, `the URL is "ws://a:xxxxx@n"`},
-		{func(o *Options) { o.URL = "ws://n\x00" }, "the URL cannot be read"},
+		{func(o *Options) { o.URLs = nil }, "URLs are missing"},
+		{func(o *Options) { o.URLs = []string{""} }, `the URL is ""`},
+		{func(o *Options) { o.URLs = []string{"ws://n", "http://n"} }, `the URL is "http://n"`},
+		{func(o *Options) { o.URLs = []string{"ws://:80"} }, `the URL is "ws://:80"`},
+		{func(o *Options) { o.URLs = []string{"ws://a:secret@n"} }, `the URL is "ws://a:xxxxx@n"`},
+		{func(o *Options) { o.URLs = []string{"ws://n\x00"} }, "the URL cannot be read"},
+		{func(o *Options) { o.DegradedSpread = -1 }, "DegradedSpread is -1ns"},
 		{func(o *Options) { o.Token = nil }, "Token is missing"},
 		{func(o *Options) { o.Device = strings.Repeat("d", 65) }, "Device is"},
 		{func(o *Options) { o.Device = "\xff" }, "Device is"},
@@ -166,7 +168,7 @@ func TestRetryAfter(t *testing.T) {
 
 func TestCloseCodes(t *testing.T) {
 	for code, want := range map[codec.CloseCode]verdict{
-		1000: retry, 1001: retry, 1009: retry, 1011: retry, 1012: retry, 1013: retry, 3000: retry,
+		1000: retry, 1001: elsewhere, 1009: retry, 1011: retry, 1012: elsewhere, 1013: elsewhere, 3000: retry,
 		4000: giveUp, 4001: giveUp, 4003: giveUp, 4008: giveUp, 4099: giveUp,
 		4100: retry, 4101: retry, 4102: newToken, 4199: retry,
 		4200: askRoute, 4201: askRoute, 4299: askRoute, 4300: retry,
@@ -226,7 +228,7 @@ func TestBackoff(t *testing.T) {
 	for range 3 {
 		var longest [6]time.Duration
 		for range 1000 {
-			b.reset()
+			b.bound = 0
 			for i := range longest {
 				longest[i] = max(longest[i], b.next())
 			}

@@ -14,20 +14,15 @@ import (
 	"time"
 
 	"github.com/godwit-im/godwit/backplane"
+	"github.com/godwit-im/godwit/codec"
 	"github.com/godwit-im/godwit/codec/ws"
 )
 
-// headerNodeURL names the node to connect to in a refusal with status 421.
-const headerNodeURL = "Godwit-Node-Url"
-
-// connect returns a connection that the node at e has welcomed. Run's goroutine calls it.
-func (c *Client) connect(ctx context.Context, e endpoint, token string) (*conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+// connect returns a connection that the node at e, which nc leads to, has welcomed. On an
+// error nc is closed. Run's goroutine calls it.
+func (c *Client) connect(ctx context.Context, e endpoint, nc net.Conn, token string) (*conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, welcomeTimeout)
 	defer cancel()
-	nc, err := c.dial(ctx, e)
-	if err != nil {
-		return nil, err
-	}
 	// What follows waits for the socket alone, so that is what a deadline must end.
 	stop := context.AfterFunc(ctx, func() { nc.Close() })
 	k, err := c.greet(nc, e, token)
@@ -44,8 +39,19 @@ func (c *Client) connect(ctx context.Context, e endpoint, token string) (*conn, 
 	return nil, err
 }
 
+// token returns the token to connect with.
+func (c *Client) token(ctx context.Context) (string, error) {
+	token, err := c.opts.Token(ctx)
+	if err != nil {
+		return "", &TokenError{err}
+	}
+	return token, nil
+}
+
 // dial connects to the node by TCP, and TLS where that is asked for.
 func (c *Client) dial(ctx context.Context, e endpoint) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
 	nc, err := c.opts.Dial(ctx, "tcp", e.address())
 	if err != nil || !e.secure() {
 		return nc, err
@@ -79,7 +85,7 @@ func (c *Client) greet(nc net.Conn, e endpoint, token string) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := newConn(nc, c.opts.encoding(), token, early)
+	k := newConn(nc, e, c.opts.encoding(), token, early)
 	return k, k.awaitWelcome()
 }
 
@@ -131,8 +137,9 @@ func readMore(nc net.Conn, p []byte) ([]byte, error) {
 
 // refusal makes of a server's answer what the client does about it.
 func refusal(e *ws.StatusError) error {
-	if to := e.Header(headerNodeURL); e.Status == http.StatusMisdirectedRequest && to != "" {
-		return &MovedError{URL: to}
+	if to := e.Header(codec.HeaderNodeURL); e.Status == http.StatusMisdirectedRequest && to != "" {
+		version, _ := strconv.ParseUint(e.Header(codec.HeaderMapVersion), 10, 64)
+		return &MovedError{URL: to, MapVersion: version}
 	}
 	r := &RefusedError{Status: e.Status, Message: printable(e.Body), RetryAfter: retryAfter(e.Header("Retry-After"), time.Now())}
 	if code, message, ok := strings.Cut(r.Message, ": "); ok && isCode(code) {

@@ -3,7 +3,7 @@
 // is known, hands over what arrives in order and without a hole, and reads the past.
 //
 //	c, err := client.New(client.Options{
-//		URL:       "ws://127.0.0.1:8080",
+//		URLs:      []string{"ws://127.0.0.1:8080"},
 //		Token:     client.StaticToken(token),
 //		OnMessage: func(m client.Message) { fmt.Printf("%s: %s\n", m.From, m.Body) },
 //	})

@@ -20,6 +20,7 @@ const (
 // endpoint is where a node takes connections.
 type endpoint struct {
 	url        *url.URL // ws or wss, with a host and a path; never changed
+	node       string   // the name of the node, empty if no map led here
 	mapVersion uint64   // the version of the map that led here, 0 if none did
 }
 
@@ -47,9 +48,12 @@ func (e endpoint) follow(m *MovedError) (endpoint, error) {
 	if e.secure() && !to.secure() {
 		return endpoint{}, fmt.Errorf("client: the node directs from TLS to plain text at %q", m.URL)
 	}
-	to.mapVersion = m.MapVersion
+	to.node, to.mapVersion = m.Node, m.MapVersion
 	return to, nil
 }
+
+// same reports whether two endpoints are at the same place.
+func (e endpoint) same(other endpoint) bool { return e.String() == other.String() }
 
 func (e endpoint) secure() bool { return e.url.Scheme == "wss" }
 
@@ -88,13 +92,13 @@ func (e endpoint) target(o *Options, cursor string) string {
 		query.Set(codec.ParamOverflow, o.Overflow.String())
 	}
 	if e.mapVersion > 0 {
-		query.Set("map_version", strconv.FormatUint(e.mapVersion, 10))
+		query.Set(codec.ParamMapVersion, strconv.FormatUint(e.mapVersion, 10))
 	}
 	return e.url.EscapedPath() + "?" + query.Encode()
 }
 
-// route returns the URL at which the node tells who serves a user.
-func (e endpoint) route(user string) string {
+// routeURL returns the URL at which the node tells who serves a user.
+func (e endpoint) routeURL(user string) string {
 	u := url.URL{Scheme: "http", Host: e.url.Host, Path: pathRoute}
 	if e.secure() {
 		u.Scheme = "https"

@@ -142,9 +142,27 @@ type MovedError struct {
 	RetryAfter time.Duration
 }
 
+// movedError returns what a moved says.
+func movedError(m *codec.Moved) *MovedError {
+	return &MovedError{URL: m.URL, Node: m.Node, MapVersion: m.MapVersion, RetryAfter: min(m.RetryAfter, maxPause)}
+}
+
 func (e *MovedError) Error() string {
 	return fmt.Sprintf("client: the user is served at %q", e.URL)
 }
+
+// RouteError says that no node tells who serves the user.
+type RouteError struct{ Errs []error } // of the nodes that were asked
+
+func (e *RouteError) Error() string {
+	s := "client: no node tells the route"
+	for i, err := range e.Errs {
+		s += [2]string{": ", "; "}[min(i, 1)] + err.Error()
+	}
+	return printable(s)
+}
+
+func (e *RouteError) Unwrap() []error { return e.Errs }
 
 // ProtocolError says that the server broke the rules of the protocol.
 type ProtocolError struct{ Err error }

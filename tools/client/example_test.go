@@ -13,7 +13,7 @@ import (
 // A program that sends one message and prints what arrives meanwhile.
 func Example() {
 	c, err := client.New(client.Options{
-		URL:       "ws://127.0.0.1:8080",
+		URLs:      []string{"ws://127.0.0.1:8080"},
 		Token:     client.StaticToken("eyJ..."),
 		OnMessage: func(m client.Message) { fmt.Printf("%s: %s\n", m.From, m.Body) },
 		OnGone:    func(client.Gone) { fmt.Println("some messages are gone") },

@@ -1,6 +1,8 @@
 package client
 
 import (
+	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -53,25 +55,35 @@ func FuzzReceive(f *testing.F) {
 	seed(welcome, deliver, deliver, ack)
 	f.Add(gobwas.MustCompileFrame(gobwas.NewPingFrame([]byte("x"))))
 	f.Fuzz(func(t *testing.T, p []byte) {
-		c, err := New(Options{URL: "ws://n", Token: StaticToken("t"), OnMessage: func(Message) {}, OnGap: func(Gap) {}, OnGone: func(Gone) {}, OnError: func(error) {}})
+		c, err := New(Options{URLs: []string{"ws://n"}, Token: StaticToken("t"), Dial: nowhere, OnMessage: func(Message) {}, OnGap: func(Gap) {}, OnGone: func(Gone) {}, OnError: func(error) {}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		done := make(chan struct{})
 		go func() { defer close(done); c.events.run() }()
-		r := runner{Client: c, at: c.home}
-		k := newConn(tape{strings.NewReader(string(p))}, codec.Proto, "t", nil)
+		r := runner{Client: c, at: c.nodes.next()}
+		ctx, cancel := context.WithCancel(t.Context())
+		k := newConn(tape{strings.NewReader(string(p))}, r.at, codec.Proto, "t", nil)
 		err = k.awaitWelcome()
 		if err == nil {
-			err = r.receive(k)
+			err = r.receive(ctx, k)
 		}
 		if err == nil {
 			t.Error("a connection that is over goes on")
 		}
+		cancel()
+		if m := k.takeMove(true); m != nil {
+			m.abandon()
+		}
+		r.helpers.Wait()
 		k.end()
 		c.events.close()
 		<-done
 	})
+}
+
+func nowhere(context.Context, string, string) (net.Conn, error) {
+	return nil, errors.New("no route to host")
 }
 
 // Whatever a server answers to the request, the client understands that it is no upgrade,

@@ -118,8 +118,15 @@ func (k *conn) ask(ctx context.Context, q *Query) (*ask, error) {
 	}
 	id, a := randomID(), &ask{done: make(chan struct{})}
 	k.mu.Lock()
-	k.asks[id] = a
+	closed := k.closed
+	if !closed {
+		k.asks[id] = a
+	}
 	k.mu.Unlock()
+	if closed {
+		<-k.slots
+		return nil, errLost
+	}
 	k.submit(k.message(&codec.ClientFrame{Type: codec.FrameHistory, History: codec.History{
 		ID: []byte(id), After: []byte(q.After), Before: []byte(q.Before), Around: []byte(q.Around),
 		Limit: q.Limit, Peer: []byte(q.Peer),

@@ -95,7 +95,7 @@ func TestHistoryIsRefused(t *testing.T) {
 
 // What every server would refuse, or the encoder would mangle, does not get there.
 func TestHistoryRefusesByItself(t *testing.T) {
-	u, err := New(Options{URL: "ws://n", Token: StaticToken("t")})
+	u, err := New(Options{URLs: []string{"ws://n"}, Token: StaticToken("t")})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,12 +29,24 @@ const (
 	// defaultHeartbeat is the silence before a ping if the server's welcome does not say.
 	defaultHeartbeat = 60 * time.Second
 
-	// connectTimeout is how long it may take to be connected, from the name's
-	// resolution to the welcome.
-	connectTimeout = 15 * time.Second
+	// dialTimeout is how long it may take to reach a node, by TCP and TLS, the name's
+	// resolution included; and welcomeTimeout how long the node may take to say welcome.
+	dialTimeout    = 5 * time.Second
+	welcomeTimeout = 10 * time.Second
 
-	// routeTimeout is how long the answer to the question for the route may take.
-	routeTimeout = 5 * time.Second
+	// routeTimeout is how long the answer of one node to the question for the route may
+	// take.
+	routeTimeout = 3 * time.Second
+
+	// retireTimeout is how long the client waits, after a move, for the answers that are
+	// still to come on the old connection.
+	retireTimeout = 5 * time.Second
+
+	// defaultSpread is over how much time the clients of a degraded node ask others for the
+	// route: 30 s, so that a million of them make 33,000 questions a second. As long as the node stays
+	// degraded they ask again, over twice the time each time, maxSpread times as much in the end.
+	defaultSpread = 30 * time.Second
+	maxSpread     = 16
 
 	// writeTimeout is how long the socket may take to accept what was gathered for one
 	// write.
@@ -64,6 +76,15 @@ const (
 	// maxRedirects is how many times in a row the client goes where it is directed
 	// without having had a stable connection.
 	maxRedirects = 5
+
+	// maxOlder is how many answers in a row, by maps older than one that is known, the client
+	// takes for those of nodes that do not know the newer map yet.
+	maxOlder = 8
+
+	// maxKnown is how many nodes beside the seeds the client knows, the latest of those to which it was
+	// directed, and maxAsked how many it asks for the route before it makes a pause.
+	maxKnown = 16
+	maxAsked = 4
 
 	// queueEvents and queueBytes bound what waits for the callbacks. One event has room
 	// whatever its size.

@@ -321,7 +321,7 @@ func start(t *testing.T, n *node, change func(*Options)) *user {
 	t.Helper()
 	u := &user{t: t, ran: make(chan error, 1)}
 	opts := Options{
-		URL:       "ws://node-1:8080",
+		URLs:      []string{"ws://node-1:8080"},
 		Token:     StaticToken("secret"),
 		Device:    "phone",
 		Dial:      n.dial,

@@ -16,13 +16,14 @@ import (
 	"github.com/godwit-im/godwit/codec"
 )
 
-// Options say how a Client connects and whom it tells what. URL and Token are needed,
+// Options say how a Client connects and whom it tells what. URLs and Token are needed,
 // the rest has defaults.
 type Options struct {
-	// URL is where to connect first: ws://host:port or wss://host:port. The path
-	// /v1/connect is added if there is none. Any node will do: it tells the address of
-	// the one that serves the user.
-	URL string
+	// URLs are where to connect first: ws://host:port or wss://host:port, of one node or
+	// several. The path /v1/connect is added where there is none. Any nodes will do: they
+	// tell the address of the one that serves the user. The client begins with one at
+	// random, and turns to the others when it does not answer.
+	URLs []string
 
 	// Token returns the token to connect with. It is called before each attempt to
 	// connect, and by Refresh, so it may be called by several goroutines. If it fails,
@@ -67,6 +68,10 @@ type Options struct {
 	// again: 500 ms and 30 s unless set.
 	MinBackoff, MaxBackoff time.Duration
 
+	// DegradedSpread is over how much time the clients of a node that has lost its log
+	// ask other nodes whether one of them has taken its place: 30 s unless set.
+	DegradedSpread time.Duration
+
 	// TLS is the configuration for wss URLs; nil is the default one.
 	TLS *tls.Config
 
@@ -85,6 +90,9 @@ func StaticToken(token string) func(context.Context) (string, error) {
 
 // complete checks the options and fills in the defaults.
 func (o *Options) complete() error {
+	if len(o.URLs) == 0 {
+		return errors.New("client: URLs are missing: that of a node is needed")
+	}
 	if o.Token == nil {
 		return errors.New("client: Token is missing: a function that returns the token to connect with")
 	}
@@ -108,6 +116,12 @@ func (o *Options) complete() error {
 	}
 	if o.MinBackoff < 0 || o.MaxBackoff < o.MinBackoff {
 		return fmt.Errorf("client: MinBackoff is %v and MaxBackoff %v: must be positive and in this order", o.MinBackoff, o.MaxBackoff)
+	}
+	if o.DegradedSpread == 0 {
+		o.DegradedSpread = defaultSpread
+	}
+	if o.DegradedSpread < 0 {
+		return fmt.Errorf("client: DegradedSpread is %v: must be positive", o.DegradedSpread)
 	}
 	if o.Dial == nil {
 		o.Dial = new(net.Dialer).DialContext

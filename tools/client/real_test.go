@@ -136,7 +136,7 @@ func (n *realNode) device(user, name string, change func(*client.Options)) *devi
 		f()
 	}
 	opts := client.Options{
-		URL:    "ws://" + n.listen,
+		URLs:   []string{"ws://" + n.listen},
 		Device: name,
 		Token: func(context.Context) (string, error) {
 			return n.key.Sign(user, time.Hour, time.Now())

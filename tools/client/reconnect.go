@@ -16,13 +16,15 @@ type verdict uint8
 const (
 	// retry: connect again after a pause.
 	retry verdict = iota
+	// elsewhere: the same after a pause, but first ask other nodes who serves the user.
+	elsewhere
 	// giveUp: it would be refused again.
 	giveUp
 	// newToken: connect again after a pause, but not with the same token.
 	newToken
 	// redirect: connect where a *MovedError says.
 	redirect
-	// askRoute: ask who serves the user, after a pause.
+	// askRoute: ask any node who serves the user, after a pause: this one does not.
 	askRoute
 )
 
@@ -41,6 +43,8 @@ func classify(err error) verdict {
 		return classifyStatus(refused.Status)
 	case errors.As(err, &closed):
 		return classifyClose(closed.Code)
+	case errors.Is(err, ErrNoAnswer):
+		return elsewhere
 	}
 	return retry
 }
@@ -55,7 +59,7 @@ func classifyStatus(status int) verdict {
 		return retry
 	}
 	if status >= http.StatusInternalServerError {
-		return retry
+		return elsewhere
 	}
 	return giveUp
 }
@@ -64,6 +68,8 @@ func classifyClose(code codec.CloseCode) verdict {
 	switch {
 	case code == codec.CloseTokenExpired:
 		return newToken
+	case code == codec.CloseGoingAway, code == codec.CloseRestart, code == codec.CloseTryAgainLater:
+		return elsewhere
 	case code >= 4000 && code < 4100:
 		return giveUp
 	case code >= 4200 && code < 4300:
@@ -103,8 +109,6 @@ func (b *backoff) next() time.Duration {
 	}
 	return rand.N(b.bound + 1)
 }
-
-func (b *backoff) reset() { b.bound = 0 }
 
 // sleep waits, and returns the context's cause if that ends first.
 func sleep(ctx context.Context, d time.Duration) error {

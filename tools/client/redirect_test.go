@@ -33,31 +33,42 @@ func TestMisdirected(t *testing.T) {
 	})
 }
 
-// A node that gives a user away says where to go and when, and goes on serving until then.
+// A node that gives a user away says where to go and when, and goes on delivering until
+// then. What is sent meanwhile waits for the other node.
 func TestMoved(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		n := newNode(t)
 		u := start(t, n, nil)
-		p := n.welcome(codec.Welcome{})
+		old := n.welcome(codec.Welcome{Cursor: []byte(cursor(0))})
+		u.told()
 		told := time.Now()
-		p.write(codec.AppendMoved(nil, p.enc, &codec.Moved{URL: "ws://node-2:8080", Node: "node-2", MapVersion: 8, RetryAfter: 3 * time.Second}))
+		old.write(codec.AppendMoved(nil, old.enc, &codec.Moved{URL: "ws://node-2:8080", Node: "node-2", MapVersion: 8, RetryAfter: 3 * time.Second}))
 		sent := u.send(t.Context(), hello("m1"))
-		p.ack(p.readSend(), backplane.Stored, "")
-		if r := <-sent; r.err != nil {
-			t.Errorf("a send after moved returned %v", r.err)
-		}
-		p.goodbye()
-		p = n.welcome(codec.Welcome{})
-		if p.address != "node-2:8080" || p.request.URL.Query().Get("map_version") != "8" {
+		old.deliver(1, "before")
+		p := n.accept()
+		if p.address != "node-2:8080" || p.request.URL.Query().Get("map_version") != "8" || p.request.URL.Query().Get("cursor") != cursor(1) {
 			t.Errorf("dialled %s for %s", p.address, p.request.URL)
 		}
 		if d := time.Since(told); d != 3*time.Second {
 			t.Errorf("the client moved after %v", d)
 		}
-		// Nothing holds it there: when the node is gone, the client asks at home.
+		p.upgrade()
+		p.welcome(codec.Welcome{Cursor: []byte(cursor(1))})
+		p.ack(p.readSend(), backplane.Stored, "")
+		if r := <-sent; r.err != nil {
+			t.Errorf("a send after moved returned %v", r.err)
+		}
+		old.goodbye()
+		p.deliverAt(1, 2, fromBob("m2", "after"))
+		first, second := "ws://node-1:8080/v1/connect", "ws://node-2:8080/v1/connect"
+		want := []string{"message 1 before", "disconnected " + first, "connecting " + second, "connected " + second, "message 1 after"}
+		if got := u.told(); !slices.Equal(got, want) {
+			t.Errorf("told %q, want %q", got, want)
+		}
+		// It remembers where it was led.
 		p.Close()
 		p = n.welcome(codec.Welcome{})
-		if p.address != "node-1:8080" || p.request.URL.Query().Has("map_version") {
+		if p.address != "node-2:8080" || p.request.URL.Query().Get("map_version") != "8" {
 			t.Errorf("dialled %s for %s", p.address, p.request.URL)
 		}
 		u.leave(p)
@@ -109,20 +120,20 @@ func TestStableConnectionForgetsRedirects(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		n := newNode(t)
 		u := start(t, n, nil)
-		redirect := func() {
+		redirect := func(first string) {
 			for i := range maxRedirects {
 				p := n.accept()
-				if home := p.address == "node-1:8080"; home != (i == 0) {
+				if p.address != first && i == 0 || p.address != "node-2:8080" && i > 0 {
 					t.Errorf("attempt %d went to %s", i+1, p.address)
 				}
 				p.refuse(http.StatusMisdirectedRequest, "", "Godwit-Node-Url: ws://node-2:8080")
 			}
 		}
-		redirect()
+		redirect("node-1:8080")
 		p := n.welcome(codec.Welcome{})
 		time.Sleep(stableAfter)
 		p.Close()
-		redirect()
+		redirect("node-2:8080")
 		p = n.welcome(codec.Welcome{})
 		u.leave(p)
 	})
@@ -137,13 +148,11 @@ func TestMovedTwice(t *testing.T) {
 		told := time.Now()
 		p.write(codec.AppendMoved(nil, p.enc, &codec.Moved{URL: "ws://node-2:8080", RetryAfter: time.Second}))
 		p.write(codec.AppendMoved(nil, p.enc, &codec.Moved{URL: "ws://node-3:8080", RetryAfter: time.Hour}))
+		next := n.accept()
+		if d := time.Since(told); next.address != "node-3:8080" || d != maxPause {
+			t.Errorf("dialled %s after %v", next.address, d)
+		}
 		p.goodbye()
-		if d := time.Since(told); d != maxPause {
-			t.Errorf("the client left after %v", d)
-		}
-		if p = n.accept(); p.address != "node-3:8080" {
-			t.Errorf("dialled %s", p.address)
-		}
 		u.stop()
 		<-u.ran
 	})
@@ -180,7 +189,7 @@ func TestNotOwner(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				n := newNode(t)
-				u := start(t, n, func(o *Options) { o.URL = "ws://node-1:8080/chat/v1/connect" })
+				u := start(t, n, func(o *Options) { o.URLs = []string{"ws://node-1:8080/chat/v1/connect"} })
 				n.welcome(codec.Welcome{User: "alice & bob"}).closeWith(codec.CloseNotOwner)
 				question := n.accept()
 				if question.request.Method != "GET" || question.request.URL.String() != "/chat/v1/route?user=alice+%26+bob" {
@@ -213,7 +222,7 @@ func TestEndpoints(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := []string{e.address(), e.target(&Options{Device: "d"}, ""), e.route("u"), e.String()}
+		got := []string{e.address(), e.target(&Options{Device: "d"}, ""), e.routeURL("u"), e.String()}
 		if want := []string{test.address, test.target, test.route, test.shown}; !slices.Equal(got, want) {
 			t.Errorf("%s: %q, want %q", test.url, got, want)
 		}

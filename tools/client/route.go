@@ -8,11 +8,28 @@ import (
 	"net/http"
 )
 
-// route asks the node at e who serves a user.
-func (c *Client) route(ctx context.Context, e endpoint, user string) (*MovedError, error) {
+// route asks nodes, one after the other, who serves a user, and returns the first answer
+// that can be followed.
+func (c *Client) route(ctx context.Context, nodes []endpoint, user string) (endpoint, error) {
+	var failed RouteError
+	for _, e := range nodes {
+		moved, err := c.askRoute(ctx, e, user)
+		if err == nil {
+			var to endpoint
+			if to, err = c.nodes.follow(e, moved); err == nil {
+				return to, nil
+			}
+		}
+		failed.Errs = append(failed.Errs, err)
+	}
+	return endpoint{}, &failed
+}
+
+// askRoute asks the node at e who serves a user.
+func (c *Client) askRoute(ctx context.Context, e endpoint, user string) (*MovedError, error) {
 	ctx, cancel := context.WithTimeout(ctx, routeTimeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, e.route(user), nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, e.routeURL(user), nil)
 	if err != nil {
 		return nil, err
 	}

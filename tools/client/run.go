@@ -3,22 +3,26 @@ package client
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
+	"github.com/godwit-im/godwit/backplane"
 	"github.com/godwit-im/godwit/codec"
 )
 
 // runner is what Run knows while it runs. One goroutine owns it.
 type runner struct {
 	*Client
-	at        endpoint // where to connect next
-	backoff   backoff
-	redirects int // without a stable connection between them
+	at        endpoint       // where to connect next
+	ready     *move          // the way there, if a connection before has prepared it
+	asking    verdict        // before that: elsewhere or askRoute, or neither
+	redirects int            // without a stable connection between them
+	helpers   sync.WaitGroup // the goroutines of moves, and of connections that retire
 
-	user    string // that the last welcome named
-	token   string // that the last attempt used
-	refused string // the last token that was refused or has expired
-	why     error  // what was said then
+	user     string // that the last welcome named
+	lastUsed string // the token of the last attempt
+	refused  string // the last token that was refused or has expired
+	why      error  // what was said then
 
 	seen seen // the messages of late
 	gone Gone // what was last told to be gone
@@ -29,60 +33,102 @@ const closeNormal = 1000
 
 // run returns nil when ctx has ended, else why it would be pointless to go on.
 func (r *runner) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer r.helpers.Wait()
+	defer cancel()
 	for {
 		r.tell(State{Phase: Connecting})
-		err := r.once(ctx)
+		k, err := r.open(ctx)
+		welcomed := err == nil
+		if welcomed {
+			err = r.serve(ctx, k)
+		}
 		if ctx.Err() != nil {
 			r.tell(State{Phase: Disconnected, Final: true})
 			return nil
 		}
 		at := r.at
-		pause, fatal := r.decide(err)
+		pause, fatal := r.decide(err, welcomed)
 		r.log.Warn("disconnected", "url", at.String(), "err", err, "retry_in", pause, "final", fatal)
 		r.tellFrom(at, State{Phase: Disconnected, Err: err, RetryIn: pause, Final: fatal})
 		if fatal {
 			return err
 		}
-		if sleep(ctx, pause) == nil && classify(err) == askRoute && r.user != "" {
-			r.ask(ctx)
+		if sleep(ctx, pause) == nil {
+			r.locate(ctx, at)
 		}
 	}
 }
 
-// once connects and stays connected as long as that works.
-func (r *runner) once(ctx context.Context) error {
-	token, err := r.opts.Token(ctx)
-	if err != nil {
-		return &TokenError{err}
+// open returns a connection that is welcomed.
+func (r *runner) open(ctx context.Context) (*conn, error) {
+	m := r.ready
+	r.ready = nil
+	if m == nil {
+		token, err := r.token(ctx)
+		if err != nil {
+			return nil, err
+		}
+		r.lastUsed = token
+		if r.why != nil && token == r.refused {
+			return nil, &sameTokenError{r.why}
+		}
+		nc, err := r.dial(ctx, r.at)
+		if err != nil {
+			return nil, err
+		}
+		return r.connect(ctx, r.at, nc, token)
 	}
-	r.token = token
-	if r.why != nil && token == r.refused {
-		return &sameTokenError{r.why}
+	<-m.done
+	m.cancel() // to no effect, but for what it holds
+	r.lastUsed = m.token
+	if m.err != nil {
+		return nil, m.err
 	}
-	k, err := r.connect(ctx, r.at, token)
-	if err != nil {
-		return err
-	}
-	defer k.end()
-	r.user = k.welcome.User
+	return r.connect(ctx, r.at, m.nc, m.token)
+}
+
+// serve stays connected as long as that works, and returns why it ended: with a
+// *MovedError if another connection is ready, or nearly so.
+func (r *runner) serve(ctx context.Context, k *conn) error {
 	since := time.Now()
 	stop := context.AfterFunc(ctx, func() { k.leave(closeNormal) })
 	defer stop()
 	welcome := k.welcome
+	r.user = welcome.User
+	r.nodes.serves(welcome.MapVersion)
 	r.log.Info("connected", "url", r.at.String(), "user", welcome.User, "node", welcome.Node, "resumed", welcome.Resumed)
 	r.tell(State{Phase: Connected, Welcome: &welcome})
 	r.advance(string(welcome.Cursor), eventSize, nil)
 	r.set(k)
-	defer r.set(nil) // before end: whoever waits for an attempt then asks for a connection
-	err = k.reason(r.receive(k))
+	err := r.receive(ctx, k)
+	r.set(nil) // before end: whoever waits for an attempt then asks for a connection
 	if time.Since(since) >= stableAfter {
-		r.backoff.reset()
+		r.nodes.recovered()
 		r.redirects = 0
 	}
 	k.mu.Lock()
-	r.token = k.token
+	r.lastUsed = k.token
 	k.mu.Unlock()
-	return err
+	m := k.takeMove(true)
+	if k.unwatch != nil {
+		k.unwatch()
+	}
+	if errors.Is(err, errYield) {
+		k.retired()
+		r.helpers.Go(func() { r.retire(ctx, k) })
+	} else {
+		k.end()
+	}
+	switch {
+	case m == nil:
+		return err
+	case ctx.Err() != nil || classify(err) == giveUp:
+		m.abandon()
+		return err
+	}
+	r.ready = m
+	return m.moved
 }
 
 // sameTokenError says that the token that was refused is all that there is.
@@ -92,14 +138,18 @@ func (e *sameTokenError) Unwrap() error { return e.error }
 
 // decide sets where to connect next and returns how long to wait before, or that there is
 // no next.
-func (r *runner) decide(err error) (pause time.Duration, fatal bool) {
+func (r *runner) decide(err error, welcomed bool) (pause time.Duration, fatal bool) {
+	if r.ready != nil {
+		r.at = r.ready.to
+		return 0, false
+	}
+	r.asking = retry
 	if same := (*sameTokenError)(nil); errors.As(err, &same) {
 		return 0, true
 	}
 	from := r.at
-	r.at = r.home
 	if r.forget(err) {
-		return pauseFor(err) + r.backoff.next(), false
+		return pauseFor(err) + r.nodes.failed(from), false
 	}
 	switch classify(err) {
 	case giveUp:
@@ -107,42 +157,65 @@ func (r *runner) decide(err error) (pause time.Duration, fatal bool) {
 	case redirect:
 		var moved *MovedError
 		errors.As(err, &moved)
-		if r.redirected(from, moved) {
+		if to, ok := r.redirected(from, moved); ok {
+			r.at = to
 			return moved.RetryAfter, false
 		}
+		r.asking = askRoute
 	case newToken:
-		r.refused, r.why = r.token, err
+		r.refused, r.why = r.lastUsed, err
+	case askRoute:
+		r.asking = askRoute
+	case elsewhere:
+		r.asking = elsewhere
+	case retry:
+		if !welcomed { // who took the connection may take another
+			r.asking = elsewhere
+		}
 	}
-	return pauseFor(err) + r.backoff.next(), false
+	return pauseFor(err) + r.nodes.failed(from), false
 }
 
-// redirected reports whether the client goes where it is directed.
-func (r *runner) redirected(from endpoint, moved *MovedError) bool {
+// redirected returns where the node at from directs to, and reports whether the client
+// goes there.
+func (r *runner) redirected(from endpoint, moved *MovedError) (endpoint, bool) {
 	r.redirects++
 	if r.redirects > maxRedirects {
 		r.redirects = 0
-		return false
+		return endpoint{}, false
 	}
-	to, err := from.follow(moved)
+	to, err := r.nodes.follow(from, moved)
 	if err != nil {
 		r.report(err)
-		return false
 	}
-	r.at = to
-	return true
+	return to, err == nil
 }
 
-// ask asks the node of the options for the route and goes there. Where that does not work
-// the client connects to that node: it directs, too.
-func (r *runner) ask(ctx context.Context) {
-	moved, err := r.route(ctx, r.home, r.user)
-	if err == nil {
-		r.redirected(r.home, moved)
+// locate sets where to connect next after trouble with the node at from: it asks the others
+// who serves the user, and then that one, if it is only that it does not. Where nobody
+// says it, that is the node that has not failed for the longest time: it directs, too.
+func (r *runner) locate(ctx context.Context, from endpoint) {
+	var nodes []endpoint
+	switch r.asking {
+	case elsewhere:
+		nodes = r.nodes.others(from)
+	case askRoute:
+		nodes = append(r.nodes.others(from), from)
+	default:
 		return
 	}
-	if ctx.Err() == nil {
-		r.report(err)
+	r.asking = retry
+	if r.user != "" && len(nodes) > 0 {
+		to, err := r.route(ctx, nodes, r.user)
+		if err == nil {
+			r.at = to
+			return
+		}
+		if ctx.Err() == nil {
+			r.report(err)
+		}
 	}
+	r.at = r.nodes.next()
 }
 
 // tell tells the state of the connection to OnState.
@@ -167,7 +240,7 @@ func (r *runner) report(err error) {
 const eventSize = 512
 
 // receive takes what the server sends until the connection ends, and returns why it did.
-func (r *runner) receive(k *conn) error {
+func (r *runner) receive(ctx context.Context, k *conn) error {
 	for {
 		f, err := k.next()
 		if err != nil {
@@ -181,14 +254,21 @@ func (r *runner) receive(k *conn) error {
 		case codec.FrameHeartbeat:
 			r.heartbeat(k, &f.Heartbeat)
 		case codec.FrameAck:
+			if f.Ack.Status == backplane.Stored && k.unwatch != nil {
+				k.unwatch() // the node has its log again
+				k.unwatch = nil
+			}
 			k.acked(&f.Ack)
 		case codec.FrameHistoryPage:
 			k.answered(&f.HistoryPage)
 		case codec.FrameMoved:
-			k.toldMoved(&f.Moved)
+			r.toldMoved(ctx, k, &f.Moved)
 		case codec.FrameError:
 			k.cause = f.Error
 			r.report(&ServerError{Code: f.Error.Code, Message: f.Error.Message})
+			if f.Error.Code == codec.CodeDegraded {
+				r.degraded(ctx, k)
+			}
 		case codec.FramePong, codec.FrameUnknown:
 		default:
 			return k.violation(errors.New("a second welcome"))

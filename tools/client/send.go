@@ -84,6 +84,9 @@ func (s *sending) run(ctx context.Context) (Ack, error) {
 		if a.status == backplane.Rejected && !codec.Retryable(a.code) {
 			return Ack{}, s.failed(errNotRetryable)
 		}
+		if s.client.current() != k {
+			continue // at once: the next connection need not have the same to say
+		}
 		if err := sleep(ctx, s.pause.next()); err != nil {
 			return Ack{}, s.failed(err)
 		}

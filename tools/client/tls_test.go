@@ -40,7 +40,7 @@ func TestTLS(t *testing.T) {
 	arrived := make(chan string, 1)
 	n := newNode(t)
 	u := start(t, n, func(o *Options) {
-		o.URL = strings.Replace(server.URL, "https", "wss", 1)
+		o.URLs = []string{strings.Replace(server.URL, "https", "wss", 1)}
 		o.TLS = &tls.Config{RootCAs: roots}
 		o.Dial = nil
 		o.OnMessage = func(m Message) { arrived <- string(m.Body) }
@@ -79,7 +79,7 @@ func TestTLSOfAStranger(t *testing.T) {
 	defer server.Close()
 	refused := make(chan error, 16)
 	u := start(t, newNode(t), func(o *Options) {
-		o.URL = strings.Replace(server.URL, "https", "wss", 1)
+		o.URLs = []string{strings.Replace(server.URL, "https", "wss", 1)}
 		o.Dial = nil
 		o.OnState = func(s State) {
 			if s.Err != nil {

@@ -39,7 +39,7 @@ func (f *connectFlags) add(cmd *cobra.Command) {
 
 // options checks the flags and returns what they say.
 func (f *connectFlags) options() (client.Options, error) {
-	opts := client.Options{URL: f.url, Device: f.device}
+	opts := client.Options{URLs: []string{f.url}, Device: f.device}
 	switch f.encoding {
 	case codec.JSON.String():
 		opts.JSON = true

@@ -148,9 +148,9 @@ func newSimulation(b *testing.B) *simulation {
 			Idle: c.IdleTime(), CursorLag: time.Hour,
 		},
 		deps: session.Deps{
-			Registry: registry.New(), Placement: place, Tails: tail.NewTails(1, 1, 1, int64(c.TailBytes)),
+			Registry: registry.New(), Placement: placement.NewCurrent(place), Tails: tail.NewTails(1, 1, 1, int64(c.TailBytes)),
 			Memory: delivery.NewMemory(int64(c.NodeFrameBytes)), Verifier: verifier,
-			Ready: func() bool { return true },
+			Ready: func() bool { return true }, Reached: func(backplane.Partition) bool { return true }, Degraded: func() bool { return false },
 		},
 		sign: func(user string) string {
 			token, err := key.Sign(user, time.Hour, time.Now())

@@ -110,7 +110,10 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 		Memory:      memory,
 		Verifier:    verifier,
 		VerifyLater: n.verifiers.later,
-		Ready:       func() bool { return n.state.Load() == serving && n.caughtUp() == nil },
+		Placement:   new(placement.Current),
+		Ready:       func() bool { return n.state.Load() == serving && n.consumer.Err() == nil },
+		Reached:     func(p backplane.Partition) bool { return n.consumer.Reached(p) },
+		Degraded:    func() bool { return false },
 	}
 	re := reactor.New(reactor.Config{
 		Listen: c.Listen, Loops: c.Loops, FDTables: c.FDTables == config.FDTablesPerLoop, Connections: c.Limits.Connections, Session: sessionConfig(c), Log: o.Log,
@@ -125,9 +128,11 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 		c.Advertise = config.ConnectURL(re.Addr().String())
 	}
 	n.advertise = c.Advertise
-	if deps.Placement, err = c.Placement(); err != nil {
+	place, err := c.Placement()
+	if err != nil {
 		return nil, err
 	}
+	deps.Placement.Store(place)
 	// Loops first: with a descriptor table each, they would keep a copy of whatever is
 	// open already, such as the files of a store. The clients of the log connect when
 	// they are used.
@@ -143,13 +148,13 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 		return nil, err
 	}
 	deps.Read = n.reads.later // nobody is let in before the node serves
-	if err := n.startHistory(ctx, c, kc, deps.Placement); err != nil {
+	if err := n.startHistory(ctx, c, kc, place); err != nil {
 		return nil, err
 	}
 	if err := n.startAdmin(c, &o, deps, re, readings); err != nil {
 		return nil, err
 	}
-	if err := n.consumer.Add(deps.Placement.Partitions(), time.Now().Add(-backplane.Rewind).UnixMilli()); err != nil {
+	if err := n.consumer.Add(place.Partitions(), time.Now().Add(-backplane.Rewind).UnixMilli()); err != nil {
 		return nil, err
 	}
 	n.state.Store(serving)

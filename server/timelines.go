@@ -24,7 +24,7 @@ type timelines struct {
 	producer  *kafka.Producer
 	reader    *kafka.Reader
 	tails     *tail.Tails
-	placement *placement.Map
+	placement *placement.Current
 	ready     func() error
 }
 
@@ -55,8 +55,9 @@ func (t *timelines) Page(ctx context.Context, user []byte, h *codec.History) ([]
 // own returns the partition of a user, or the refusal of a node that does not serve it,
 // or not yet.
 func (t *timelines) own(user []byte) (backplane.Partition, error) {
-	p, node, url := t.placement.Lookup(string(user))
-	if !t.placement.Local(p) {
+	place := t.placement.Load()
+	p, node, url := place.Lookup(string(user))
+	if !place.Local(p) {
 		return 0, &admin.Refusal{
 			Code: codec.CodeNotOwner, OwnerURL: url, Message: fmt.Sprintf("node %q serves this user: ask its admin port", node),
 		}

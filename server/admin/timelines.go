@@ -12,7 +12,6 @@ import (
 
 	"github.com/godwit-im/godwit/backplane"
 	"github.com/godwit-im/godwit/codec"
-	"github.com/godwit-im/godwit/server/session"
 )
 
 // Timelines reads and erases the timelines of users. Its methods are called from the
@@ -124,7 +123,7 @@ func refuseQuestion(w http.ResponseWriter, e *Refusal) {
 		status = http.StatusGatewayTimeout
 	}
 	if e.OwnerURL != "" {
-		w.Header().Set(session.HeaderNodeURL, e.OwnerURL)
+		w.Header().Set(codec.HeaderNodeURL, e.OwnerURL)
 	}
 	if status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", retryAfter)

@@ -24,8 +24,9 @@ const (
 	// tick is how often deadlines are looked at. They are kept in whole seconds.
 	tick = time.Second
 
-	// drainPerPass is how many connections a loop tells in one pass that the node stops.
-	drainPerPass = 1024
+	// tellsPerPass is how many connections a loop tells something in one pass that all are
+	// told, such as that the node stops.
+	tellsPerPass = 1024
 
 	// maxLoops is how many loops gnet makes at most.
 	maxLoops = 256

@@ -39,18 +39,18 @@ type loop struct {
 	heldDue atomic.Int64
 
 	// Owned by the loop.
-	shared   *session.Loop
-	conns    slots
-	wheel    wheel
-	dirty    fifo[*conn]    // with output, each once
-	held     fifo[heldConn] // whose output waits, each once; first come, first due
-	entry    delivery.Entry
-	next     int // the first handle of entry that has not had its turn
-	budget   int // puts in a pass
-	taken    []registry.Handle
-	out      []byte // what is being written
-	draining bool
-	drained  int // slots that were told
+	shared *session.Loop
+	conns  slots
+	wheel  wheel
+	dirty  fifo[*conn]    // with output, each once
+	held   fifo[heldConn] // whose output waits, each once; first come, first due
+	entry  delivery.Entry
+	next   int // the first handle of entry that has not had its turn
+	budget int // puts in a pass
+	taken  []registry.Handle
+	out    []byte                 // what is being written
+	sweep  func(*session.Session) // what every connection is told, some in each pass; nil if nothing
+	swept  int                    // slots that were told
 }
 
 func newLoop(index int, engine gnet.EventLoop, p *poller, c *session.Config, d *session.Deps) *loop {
@@ -137,7 +137,7 @@ func (l *loop) Run(context.Context) error {
 	l.wheel.advance(uint32(l.shared.Now/1000), l.expire)
 	l.releaseHeld()
 	more = l.flushDirty() || more
-	more = l.drainSome() || more
+	more = l.sweepOn() || more
 	l.tellHeld()
 	// Whoever left something during the pass found the bell rung, and relies on this:
 	// clear it, and look again. What is there now goes through the poller; if it rang
@@ -316,26 +316,30 @@ func (l *loop) drain(waited *atomic.Int64) {
 		}
 	}
 	waited.Add(-1)
-	l.draining = true
+	l.tellAll(func(s *session.Session) { s.Drain(l.shared) })
 }
 
-// drainSome tells the next connections. It reports whether there are more, or output
-// to write.
-func (l *loop) drainSome() (more bool) {
-	if !l.draining {
+// tellAll has every connection told something, some in each pass. What was being told
+// before is cut short.
+func (l *loop) tellAll(tell func(*session.Session)) { l.sweep, l.swept = tell, 0 }
+
+// sweepOn tells the next connections. It reports whether there are more, or output to
+// write.
+func (l *loop) sweepOn() (more bool) {
+	if l.sweep == nil {
 		return false
 	}
-	for told := 0; l.drained < l.conns.used; l.drained++ {
-		if told == drainPerPass {
+	for told := 0; l.swept < l.conns.used; l.swept++ {
+		if told == tellsPerPass {
 			return true
 		}
-		if c := l.conns.at(l.drained); c != nil {
-			c.session.Drain(l.shared)
+		if c := l.conns.at(l.swept); c != nil {
+			l.sweep(&c.session)
 			l.touched(c)
 			told++
 		}
 	}
-	l.draining = false
+	l.sweep = nil
 	return l.dirty.len() > 0
 }
 

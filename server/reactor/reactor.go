@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/godwit-im/godwit/codec/ws"
+	"github.com/godwit-im/godwit/registry"
 	"github.com/godwit-im/godwit/server/delivery"
 	"github.com/godwit-im/godwit/server/session"
 	"github.com/panjf2000/gnet/v2"
@@ -32,6 +33,8 @@ type Config struct {
 	Session     session.Config
 	Log         *slog.Logger
 }
+
+var errEnded = errors.New("reactor: the event engine ended by itself")
 
 // Reactor accepts connections and runs their sessions.
 type Reactor struct {
@@ -184,7 +187,7 @@ func (r *Reactor) run() {
 	case <-r.stopping:
 	default:
 		// gnet ends with a nil error when accept fails, for one.
-		r.err = errors.Join(errors.New("reactor: the event engine ended by itself"), r.err)
+		r.err = errors.Join(errEnded, r.err)
 	}
 }
 
@@ -321,6 +324,54 @@ func (r *Reactor) Drain(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// Settle returns when every loop has finished what it was doing when Settle was called,
+// so that whatever it decides from then on, it decides by what is in force now.
+func (r *Reactor) Settle(ctx context.Context) error {
+	done := make(chan struct{}, len(r.loops))
+	for _, l := range r.loops {
+		l.do(func() { done <- struct{}{} })
+	}
+	for range r.loops {
+		select {
+		case <-done:
+		case <-r.ended:
+			return errEnded
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// Move tells clients where their users are served now; see session.Session.Move.
+func (r *Reactor) Move(clients []registry.Handle) {
+	byLoop := make([][]registry.Handle, len(r.loops))
+	for _, h := range clients {
+		byLoop[h.Loop()] = append(byLoop[h.Loop()], h)
+	}
+	for i, list := range byLoop {
+		if len(list) == 0 {
+			continue
+		}
+		l := r.loops[i]
+		l.do(func() {
+			for _, h := range list {
+				if c := l.conns.get(h); c != nil {
+					c.session.Move(l.shared)
+					l.touched(c)
+				}
+			}
+		})
+	}
+}
+
+// TellDegraded tells every client that the node has lost its log.
+func (r *Reactor) TellDegraded() {
+	for _, l := range r.loops {
+		l.do(func() { l.tellAll(func(s *session.Session) { s.TellDegraded(l.shared) }) })
+	}
 }
 
 // Quiesce lets dispatch workers that wait in Deliver go: from here on entries are

@@ -64,8 +64,9 @@ func start(t *testing.T, change func(*Config)) *node {
 		t.Fatal(err)
 	}
 	n.deps = &session.Deps{
-		Registry: registry.New(), Producer: n, Placement: place, Tails: tail.NewTails(1, 1, 1, 1<<20),
+		Registry: registry.New(), Producer: n, Placement: placement.NewCurrent(place), Tails: tail.NewTails(1, 1, 1, 1<<20),
 		Memory: delivery.NewMemory(256 << 20), Verifier: anyone{}, Ready: func() bool { return true },
+		Reached: func(backplane.Partition) bool { return true }, Degraded: func() bool { return false },
 	}
 	c := Config{
 		Listen: "127.0.0.1:0", Loops: 2, Log: slog.New(slog.DiscardHandler),

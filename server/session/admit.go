@@ -5,21 +5,19 @@ import (
 	"github.com/godwit-im/godwit/codec"
 	"github.com/godwit-im/godwit/codec/ws"
 	"github.com/godwit-im/godwit/server/auth"
+	"github.com/godwit-im/godwit/server/placement"
 )
 
 // admit lets a client in whose token is good, if its user lives here.
 func (s *Session) admit(l *Loop, head, early []byte, r *ws.Request, h hello, claims auth.Claims) {
-	place := l.deps.Placement
-	partition, node, url := place.Lookup(claims.User)
-	if !place.Local(partition) {
-		why := refuse(RefusedNotOwner, "the user is served by node "+node)
-		why.moved = &codec.Moved{URL: url, Node: node, MapVersion: place.Version()}
+	s.partition = backplane.PartitionOf(claims.User, l.deps.Placement.Load().N())
+	if why := s.elsewhere(l, h); why != nil {
 		s.refuseHello(l, head, r, h, why)
 		return
 	}
 	// One string for both, since both live as long as the session.
 	s.names, s.userLen = claims.User+string(h.device), uint8(len(claims.User))
-	s.partition, s.encoding = partition, h.encoding
+	s.encoding = h.encoding
 	b, wait, why := s.place(l, h, claims)
 	switch {
 	case wait:
@@ -29,6 +27,37 @@ func (s *Session) admit(l *Loop, head, early []byte, r *ws.Request, h hello, cla
 	default:
 		s.enter(l, head, early, r, h, claims, b)
 	}
+}
+
+// elsewhere returns why the user cannot be served here and now, nil if that is possible.
+//
+// The owner of a partition takes its users in, and so does the next owner once it is
+// ready, because it will be the owner by the time that others know it. The owner before
+// sends them on: where they go, they are taken in.
+func (s *Session) elsewhere(l *Loop, h hello) *refusal {
+	place := l.deps.Placement.Load()
+	role := place.Role(s.partition)
+	switch {
+	case h.mapVersion > place.Version():
+		return refuse(RefusedNotReady, "this node does not know yet what has sent you here; it will in a moment")
+	case (role == placement.Owner || role == placement.Next) && l.deps.Reached(s.partition):
+		return nil
+	case role == placement.Owner:
+		return refuse(RefusedNotReady, "this node is still reading what the user may have missed")
+	}
+	moved := movedTo(place, s.partition)
+	if moved.URL == "" {
+		return refuse(RefusedNotReady, "no node serves the user at present")
+	}
+	why := refuse(RefusedNotOwner, "the user is served by node "+moved.Node)
+	why.moved = moved
+	return why
+}
+
+// movedTo returns where the users of a partition are served.
+func movedTo(place *placement.Map, p backplane.Partition) *codec.Moved {
+	node, url := place.Owner(p)
+	return &codec.Moved{URL: url, Node: node, MapVersion: place.Version()}
 }
 
 // enter welcomes a client. Its connection begins at b, nil for the present.
@@ -58,7 +87,7 @@ func (s *Session) enter(l *Loop, head, early []byte, r *ws.Request, h hello, cla
 			Session:    s.id,
 			User:       s.user(),
 			Node:       l.config.Node,
-			MapVersion: l.deps.Placement.Version(),
+			MapVersion: l.deps.Placement.Load().Version(),
 			Cursor:     codec.AppendCursor(nil, at),
 			Resumed:    resumed,
 			Limits:     l.config.welcomeLimits(),

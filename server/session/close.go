@@ -6,6 +6,7 @@ import (
 	"github.com/godwit-im/godwit/backplane"
 	"github.com/godwit-im/godwit/codec"
 	"github.com/godwit-im/godwit/codec/ws"
+	"github.com/godwit-im/godwit/server/placement"
 )
 
 // close says goodbye with a code: what is in the outbox goes first, then the
@@ -78,8 +79,30 @@ func (s *Session) Drain(l *Loop) {
 	case s.state == stateRequest:
 		s.respond(l, RefusedDraining, http.StatusServiceUnavailable, "the node is stopping\n")
 		s.answeredRequest(l)
-	case s.state == stateOpen && !s.draining:
-		s.draining = true
+	case s.state == stateOpen:
+		s.leaveAs(l, leavesNode)
+	}
+}
+
+// Move tells a client whose user another node serves where that is, and closes the
+// session as soon as its sends on their way to the log are answered. Where this node
+// serves the user it does nothing.
+func (s *Session) Move(l *Loop) {
+	if s.state != stateOpen || s.farewell != stays {
+		return
+	}
+	place := l.deps.Placement.Load()
+	if role := place.Role(s.partition); role == placement.Owner || role == placement.Next {
+		return
+	}
+	s.pushMoved(l, movedTo(place, s.partition))
+	s.leaveAs(l, leavesForNode)
+}
+
+// leaveAs begins the farewell.
+func (s *Session) leaveAs(l *Loop, why farewell) {
+	if s.farewell == stays {
+		s.farewell = why
 		if s.producing == 0 {
 			s.sayGoodbye(l)
 		}
@@ -87,5 +110,31 @@ func (s *Session) Drain(l *Loop) {
 }
 
 func (s *Session) sayGoodbye(l *Loop) {
-	s.closeFor(l, backplane.CodeShutdown, "the node is stopping; connect again")
+	if s.farewell == leavesForNode {
+		s.close(l, codec.CloseMoved, "another node serves the user now")
+	} else {
+		s.closeFor(l, backplane.CodeShutdown, "the node is stopping; connect again")
+	}
+}
+
+// TellDegraded tells the client that the node has lost its log.
+func (s *Session) TellDegraded(l *Loop) {
+	if s.state != stateOpen {
+		return
+	}
+	s.push(l, s.frameEntry(l, kindOther, func(dst []byte) []byte {
+		return codec.AppendError(dst, s.encoding, &codec.ErrorFrame{Code: codec.CodeDegraded, Message: "the node has lost its log; another one may serve you"})
+	}))
+}
+
+// leaving returns the code for what cannot be done any more, because the session is about
+// to be closed; empty if it is not.
+func (s *Session) leaving(l *Loop) backplane.Code {
+	switch {
+	case s.farewell == leavesForNode:
+		return codec.CodeNotOwner
+	case s.farewell == leavesNode, l.draining:
+		return backplane.CodeShutdown
+	}
+	return ""
 }

@@ -43,6 +43,7 @@ const (
 	RefusedToken
 	RefusedNotOwner
 	RefusedNotReady
+	RefusedDegraded
 	RefusedDraining
 	RefusedOverloaded
 	RefusedTimeout // the request was not complete in time
@@ -53,7 +54,7 @@ const (
 
 // String returns the reason as it stands in metrics.
 func (r RefusalReason) String() string {
-	return [refusalReasons]string{"", "bad_request", "not_an_upgrade", "bad_parameter", "token", "not_owner", "not_ready",
+	return [refusalReasons]string{"", "bad_request", "not_an_upgrade", "bad_parameter", "token", "not_owner", "not_ready", "degraded",
 		"draining", "overloaded", "timeout", "cursor", "history"}[r]
 }
 

@@ -41,6 +41,8 @@ type rig struct {
 	hold       bool             // leave it there
 	slot       int
 	ready      bool
+	behind     bool // what the node has not read
+	degraded   bool
 }
 
 type sent struct {
@@ -73,8 +75,9 @@ func newRig(t *testing.T, change ...func(*Config)) *rig {
 		t.Fatal(err)
 	}
 	r.deps = Deps{
-		Registry: registry.New(), Producer: r, Placement: place, Tails: tail.NewTails(1, 4, 1, 1<<20),
+		Registry: registry.New(), Producer: r, Placement: placement.NewCurrent(place), Tails: tail.NewTails(1, 4, 1, 1<<20),
 		Memory: delivery.NewMemory(1 << 20), Verifier: r, Ready: func() bool { return r.ready },
+		Reached: func(backplane.Partition) bool { return !r.behind }, Degraded: func() bool { return r.degraded },
 		VerifyLater: func(token string, a *Answer) bool {
 			r.verifying = append(r.verifying, verifyingToken{token, a})
 			return true

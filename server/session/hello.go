@@ -23,6 +23,8 @@ type hello struct {
 	cursor   []byte // nil for none
 	start    codec.Start
 	overflow codec.Overflow
+	// mapVersion is that of the map by which the client has come here; 0 for none.
+	mapVersion uint64
 }
 
 // bearerProtocol is the prefix of the subprotocol that carries a token: the only
@@ -65,6 +67,12 @@ func parseHello(r *ws.Request) (hello, *refusal) {
 			return h, refuse(RefusedParameter, "start: live, or last: and a number from 1 to "+strconv.Itoa(codec.MaxStart))
 		}
 	}
+	if v, ok := ws.Query(r.RawQuery, codec.ParamMapVersion); ok {
+		var err error
+		if h.mapVersion, err = strconv.ParseUint(string(v), 10, 64); err != nil {
+			return h, refuse(RefusedParameter, "map_version: a number")
+		}
+	}
 	if v, ok := ws.Query(r.RawQuery, codec.ParamCursor); ok {
 		h.cursor = v
 		if _, err := codec.ParseCursor(v); err != nil {
@@ -96,6 +104,8 @@ func refuse(reason RefusalReason, message string) *refusal {
 		r.status, r.code = http.StatusMisdirectedRequest, codec.CodeNotOwner
 	case RefusedDraining:
 		r.status, r.code = http.StatusServiceUnavailable, backplane.CodeShutdown
+	case RefusedDegraded:
+		r.status, r.code = http.StatusServiceUnavailable, codec.CodeDegraded
 	case RefusedNotReady:
 		r.status, r.code = http.StatusServiceUnavailable, codec.CodeNotReady
 	default: // overloaded
@@ -109,6 +119,8 @@ func notServing(l *Loop) *refusal {
 	switch {
 	case l.draining:
 		return refuse(RefusedDraining, "the node is stopping")
+	case l.deps.Degraded():
+		return refuse(RefusedDegraded, "the node has lost its log")
 	case !l.deps.Ready():
 		return refuse(RefusedNotReady, "the node is starting")
 	}
@@ -123,9 +135,6 @@ func tokenRefusal(err error) *refusal {
 	}
 	return r
 }
-
-// HeaderNodeURL names the node to connect to in a refusal with status 421.
-const HeaderNodeURL = "Godwit-Node-Url"
 
 // refuseHello tells a client that it is not let in: by an HTTP status, or, if a
 // browser asks, which hides the status from the page, by a connection that says
@@ -142,7 +151,8 @@ func (s *Session) refuseHello(l *Loop, head []byte, r *ws.Request, h hello, why 
 		header = append(header, [2]string{"Retry-After", "1"})
 	}
 	if why.moved != nil {
-		header = append(header, [2]string{HeaderNodeURL, why.moved.URL})
+		header = append(header, [2]string{codec.HeaderNodeURL, why.moved.URL},
+			[2]string{codec.HeaderMapVersion, strconv.FormatUint(why.moved.MapVersion, 10)})
 	}
 	s.respond(l, why.reason, why.status, string(why.code)+": "+why.message+"\n", header...)
 }
@@ -153,11 +163,15 @@ func (s *Session) refuseUpgraded(l *Loop, head []byte, h hello, why *refusal) bo
 	}
 	l.Counters.Refused(why.reason)
 	if why.moved != nil {
-		s.push(l, s.frameEntry(l, kindOther, func(dst []byte) []byte { return codec.AppendMoved(dst, s.encoding, why.moved) }))
+		s.pushMoved(l, why.moved)
 	}
 	s.state = stateOpen
 	s.closeFor(l, why.code, why.message)
 	return true
+}
+
+func (s *Session) pushMoved(l *Loop, m *codec.Moved) {
+	s.push(l, s.frameEntry(l, kindOther, func(dst []byte) []byte { return codec.AppendMoved(dst, s.encoding, m) }))
 }
 
 // upgrade answers the request with a switch to WebSocket, if it is a correct one.

@@ -31,7 +31,7 @@ type Verifier interface {
 type Deps struct {
 	Registry  *registry.Registry
 	Producer  backplane.Producer
-	Placement *placement.Map
+	Placement *placement.Current
 	Tails     *tail.Tails
 	Memory    *delivery.Memory
 	Verifier  Verifier
@@ -42,9 +42,12 @@ type Deps struct {
 	// Read has a question about a timeline answered on another goroutine, which calls
 	// r.Done. It reports false, and does nothing, when too many are waiting.
 	Read func(r *Reading) bool
-	// Ready reports whether the node serves users: whether its consumer has reached
-	// the present.
+	// Ready reports whether the node takes users in.
 	Ready func() bool
+	// Reached reports whether the node has read a partition up to the present.
+	Reached func(p backplane.Partition) bool
+	// Degraded reports whether the node has lost its log.
+	Degraded func() bool
 }
 
 // Lane is the loop as its sessions and those who answer them see it.
@@ -102,7 +105,7 @@ func NewLoop(c *Config, d *Deps, lane Lane) *Loop {
 		lane:        lane,
 		codecLimits: c.codecLimits(),
 		credits:     c.Answers,
-		positions:   make([]int64, d.Placement.N()),
+		positions:   make([]int64, d.Tails.N()),
 	}
 	for e := range l.frameLimits {
 		l.frameLimits[e] = ws.Limits{MessageBytes: l.codecLimits.MaxFrame(codec.Encoding(e)), Fragments: fragments}

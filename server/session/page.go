@@ -9,8 +9,8 @@ import (
 
 // history has a page of the timeline read. A place for the answer is reserved.
 func (s *Session) history(l *Loop, f *codec.History) {
-	if s.draining || l.draining {
-		s.refusePage(l, f.ID, backplane.CodeShutdown)
+	if code := s.leaving(l); code != "" {
+		s.refusePage(l, f.ID, code)
 		return
 	}
 	if s.limited() {

@@ -40,8 +40,13 @@ func (s *Session) route(l *Loop, r *ws.Request) {
 		s.respond(l, RefusedRequest, http.StatusBadRequest, "user: "+err.Error()+"\n", cors)
 		return
 	}
-	route := Route{User: string(user), MapVersion: l.deps.Placement.Version()}
-	route.Partition, route.Node, route.URL = l.deps.Placement.Lookup(route.User)
+	place := l.deps.Placement.Load()
+	route := Route{User: string(user), MapVersion: place.Version()}
+	route.Partition, route.Node, route.URL = place.Lookup(route.User)
+	if route.URL == "" {
+		s.respond(l, RefusedNotReady, http.StatusServiceUnavailable, "the node does not know yet\n", cors, [2]string{"Retry-After", "1"})
+		return
+	}
 	body, err := json.Marshal(route)
 	if err != nil {
 		s.respond(l, RefusedRequest, http.StatusInternalServerError, err.Error(), cors)

@@ -68,7 +68,9 @@ func (s *Session) resolved(l *Loop, r *Reading, a *Answer) {
 		return
 	}
 	s.kept(l, func(head, early []byte, request *ws.Request, h hello) {
-		switch {
+		switch why := s.elsewhere(l, h); {
+		case why != nil: // by now
+			s.refuseHello(l, head, request, h, why)
 		case r.Code == codec.CodeUnknownCursor:
 			s.refuseHello(l, head, request, h, refuseCursor(r.Code))
 		case r.Code != "":

@@ -9,8 +9,12 @@ import (
 
 // send starts a message on its way into the log. A place for its ack is reserved.
 func (s *Session) send(l *Loop, f *codec.Send) {
-	if s.draining || l.draining {
-		s.reject(l, f.ID, backplane.CodeShutdown)
+	if code := s.leaving(l); code != "" {
+		s.reject(l, f.ID, code)
+		return
+	}
+	if l.deps.Degraded() {
+		s.reject(l, f.ID, codec.CodeDegraded)
 		return
 	}
 	if s.limited() {
@@ -68,7 +72,7 @@ func (s *Session) answered(l *Loop, a *Answer) {
 		ID: a.id[:a.idLen], Status: a.outcome.Status, Code: a.outcome.Code,
 		MessageID: a.message, Time: a.outcome.Time,
 	})
-	if s.draining && s.producing == 0 {
+	if s.farewell != stays && s.producing == 0 {
 		s.sayGoodbye(l)
 	}
 }

@@ -32,7 +32,7 @@ type Session struct {
 
 	state    state
 	end      End
-	draining bool
+	farewell farewell
 	gaps     bool // what has no room is dropped and told, not read again
 	ahead    int8 // acks put before their copies, less copies put before their acks: see hold
 
@@ -51,6 +51,17 @@ type Session struct {
 	tokens   float32
 	tokensAt uint32 // milliseconds modulo 2^32
 }
+
+// farewell says why a session is about to be closed, as soon as its sends are answered.
+type farewell uint8
+
+const (
+	stays farewell = iota
+	// leavesNode: the node stops.
+	leavesNode
+	// leavesForNode: another node serves the user.
+	leavesForNode
+)
 
 type state uint8
 

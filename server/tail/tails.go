@@ -37,6 +37,9 @@ func NewTails(generation uint32, n int32, workers int, budget int64) *Tails {
 // Partition returns the tail of a partition, for reading: the writer is its worker.
 func (ts *Tails) Partition(p backplane.Partition) *Tail { return &ts.tails[p] }
 
+// N returns the number of partitions.
+func (ts *Tails) N() int32 { return int32(len(ts.tails)) }
+
 // Worker returns that through which worker i writes.
 func (ts *Tails) Worker(i int) *Worker { return &ts.workers[i] }
 

@@ -15,10 +15,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/godwit-im/godwit/codec"
 	"github.com/godwit-im/godwit/backplane/embedded"
 	"github.com/godwit-im/godwit/server"
 	"github.com/godwit-im/godwit/server/config"
-	"github.com/godwit-im/godwit/server/session"
 )
 
 const (
@@ -159,7 +159,7 @@ func (a *adminPort) request(ctx context.Context, method, path string, query url.
 	if json.Unmarshal(body, &refusal) != nil || refusal.Code == "" {
 		return nil, fmt.Errorf("%s: %s: is it the admin port of a godwit node?", a.url, resp.Status)
 	}
-	if owner := resp.Header.Get(session.HeaderNodeURL); owner != "" {
+	if owner := resp.Header.Get(codec.HeaderNodeURL); owner != "" {
 		refusal.Message += " (its clients connect to " + owner + ")"
 	}
 	return nil, fmt.Errorf("%s: %s: %s", a.url, refusal.Code, printable(refusal.Message))

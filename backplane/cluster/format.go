@@ -156,14 +156,10 @@ func decode(key string, value []byte) Body {
 	if err == nil {
 		return body
 	}
-	f := Foreign{RecordKey: key, Err: err}
 	if newer := (*NewerError)(nil); !errors.As(err, &newer) {
-		f.Err = &FormatError{key, err.Error()}
+		err = &FormatError{key, err.Error()}
 	}
-	if len(value) <= MaxRecord {
-		f.Value = bytes.Clone(value)
-	}
-	return f
+	return Foreign{RecordKey: key, Value: bytes.Clone(value), Err: err}
 }
 
 // understand reads a record. Its error is a *NewerError, or says in the words of a

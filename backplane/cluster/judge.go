@@ -27,8 +27,8 @@ func (m Moment) alive(n Node) bool { return n.State != Left && !m.Suspected[n.ID
 //
 // The rules, by kind:
 //
-//   - join: a new id, and one that had left, gets the role that it asks for. All
-//     others keep their state: so a node that was replaced while it was silent stays
+//   - join: a new id, and one that had left or was about to, gets the role that it
+//     asks for. All others keep their state: so a node that was replaced while it was silent stays
 //     a standby until an operator adds it. The addresses and the capacity are those
 //     of the request. The weight counts only for a new id; later it is changed by
 //     a request of its own, which a restart must not undo.
@@ -36,7 +36,8 @@ func (m Moment) alive(n Node) bool { return n.State != Left && !m.Suspected[n.ID
 //     a standby is there, which becomes active in the same decision.
 //   - leave: a node with partitions drains first; one without has left at once.
 //   - add: a standby or a draining node becomes active, unless it is suspected.
-//   - remove: only a node without partitions is forgotten.
+//   - remove: only a node without partitions is forgotten, and not the last active
+//     one.
 //   - move: to an active node that is not suspected, no more partitions than
 //     moves_in_flight allows, and none that is on its way elsewhere.
 //   - weight: some active node must keep one above 0.
@@ -44,6 +45,9 @@ func (m Moment) alive(n Node) bool { return n.State != Left && !m.Suspected[n.ID
 func Judge(s *Snapshot, r Request, m Moment) ([]Change, error) {
 	if len(r.By) > MaxText {
 		return nil, refuse(CodeBadText, "The name of who asks has %d bytes: the most is %d.", len(r.By), MaxText)
+	}
+	if !s.Understood() {
+		return nil, refuse(CodeNewerRecord, "The settings or the controller's record were written by a newer version of godwit.")
 	}
 	if s.N() == 0 {
 		return nil, refuse(CodeNotReady, "The cluster has no settings yet.")
@@ -60,7 +64,7 @@ func Judge(s *Snapshot, r Request, m Moment) ([]Change, error) {
 		return j.settings(r)
 	case KindLeave, KindDrain, KindAdd, KindStandby, KindRemove, KindWeight:
 	default:
-		return nil, refuse(CodeUnknownKind, "The controller knows no request %q.", r.Kind)
+		return nil, refuse(CodeUnknownKind, "The controller knows no request %.80q.", r.Kind)
 	}
 	n, err := j.node(r.Node)
 	if err != nil {
@@ -125,19 +129,21 @@ func (j judge) become(n Node, state State, reason Reason) []Change {
 }
 
 func (j judge) leave(n Node) ([]Change, error) {
-	if n.State == Left {
+	switch {
+	case n.State == Left, stopping(n):
 		return nil, nil
-	}
-	if len(j.s.RolesOf(n.ID)) == 0 && n.State != Active {
+	case len(j.s.RolesOf(n.ID)) == 0 && (n.State != Active || j.othersActive(n.ID)):
 		return j.become(n, Left, ReasonLeave), nil
-	}
-	if n.State == Draining {
-		// It was drained by an operator: now it goes for good once it is empty.
+	case n.State == Draining:
+		// An operator drains it already; now it goes for good once it has no partitions.
 		n.Reason = ReasonLeave
 		return []Change{Put(n)}, nil
 	}
 	return j.retire(n, Draining, ReasonLeave)
 }
+
+// stopping reports whether a node hands its partitions over because it stops.
+func stopping(n Node) bool { return n.State == Draining && n.Reason == ReasonLeave }
 
 // retire takes a node out of the active ones.
 func (j judge) retire(n Node, state State, reason Reason) ([]Change, error) {
@@ -172,8 +178,8 @@ func (j judge) add(n Node) ([]Change, error) {
 	switch {
 	case n.State == Active:
 		return nil, nil
-	case n.State == Left:
-		return nil, refuse(CodeNodeLeft, "Node %q has left: start it first.", n.ID)
+	case n.State == Left, stopping(n):
+		return nil, refuse(CodeNodeLeft, "Node %q has left, or is about to: start it first.", n.ID)
 	case j.m.Suspected[n.ID]:
 		return nil, refuse(CodeSuspected, "Node %q is silent.", n.ID)
 	}
@@ -183,6 +189,9 @@ func (j judge) add(n Node) ([]Change, error) {
 func (j judge) remove(n Node) ([]Change, error) {
 	if roles := j.s.RolesOf(n.ID); len(roles) > 0 {
 		return nil, refuse(CodeInUse, "Node %q still has the partitions %s.", n.ID, RangesOf(roles))
+	}
+	if n.State == Active && !j.othersActive(n.ID) {
+		return nil, refuse(CodeLastNode, "Node %q is the last active one.", n.ID)
 	}
 	return []Change{Delete(n.Key())}, nil
 }
@@ -248,9 +257,6 @@ func (j judge) move(r Request) ([]Change, error) {
 }
 
 func (j judge) settings(r Request) ([]Change, error) {
-	if j.s.Protected(KeySettings) {
-		return nil, refuse(CodeNewerRecord, "The settings were written by a newer version of godwit.")
-	}
 	if r.Live == nil {
 		return nil, refuse(CodeBadSettings, "The request names no setting.")
 	}

@@ -35,6 +35,11 @@ func (c LiveChange) apply(live *Live) error {
 	return nil
 }
 
+// change returns the change to these settings.
+func (l Live) change() LiveChange {
+	return LiveChange{&l.MovesInFlight, &l.MovedPerSecond, &l.LogLevel, &l.SendsPerSecond, &l.SendsBurst}
+}
+
 // same reports whether the settings that this version knows are equal.
 func (l Live) same(o Live) bool {
 	same := true

@@ -11,6 +11,8 @@ import (
 // The functions here read the JSON object of each kind of record, without its "v".
 // They refuse what would make the record useless to every reader. A request is
 // judged later, and may say anything that can be read, so that it gets an answer.
+// Live settings out of their bounds count as those of a new cluster: without any
+// settings no node could start.
 
 func parseSettings(object map[string]json.RawMessage) (Body, error) {
 	s := Settings{Live: DefaultLive()}
@@ -20,6 +22,11 @@ func parseSettings(object map[string]json.RawMessage) (Body, error) {
 	}
 	if s.Partitions < 1 || s.Partitions > backplane.MaxPartitions {
 		return nil, fmt.Errorf("has %d partitions: there must be 1 to %d", s.Partitions, backplane.MaxPartitions)
+	}
+	if s.Live.change().apply(new(Live)) != nil {
+		kept := s.Live.unknown
+		s.Live = DefaultLive()
+		s.Live.unknown = kept
 	}
 	return s, nil
 }

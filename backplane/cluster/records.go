@@ -41,7 +41,7 @@ type Live struct {
 
 // DefaultLive returns the live settings of a new cluster.
 func DefaultLive() Live {
-	return Live{MovesInFlight: 32, MovedPerSecond: 500, LogLevel: "info"}
+	return Live{MovesInFlight: 32, MovedPerSecond: 500}
 }
 
 // State says what a node is for.
@@ -191,8 +191,7 @@ type Result struct {
 // Foreign stands for a record that is not understood.
 type Foreign struct {
 	RecordKey string
-	// Value is the record as it was read, nil if it is longer than MaxRecord. It must
-	// not be changed.
+	// Value is the record as it was read. It must not be changed.
 	Value []byte
 	// Err says why: a *NewerError for a record of a higher version, which must not be
 	// written over, or a *FormatError for anything else.

@@ -133,6 +133,9 @@ func (b *builder) setPartition(a Assignment) {
 		b.partitions = append(b.partitions, Assignment{Partition: backplane.Partition(len(b.partitions))})
 	}
 	b.partitions[p] = a
+	for n := len(b.partitions); n > 0 && b.partitions[n-1].Owner == ""; n-- {
+		b.partitions = b.partitions[:n-1]
+	}
 }
 
 func findNode(nodes []Node, id string) (int, bool) {
@@ -190,6 +193,12 @@ func (s *Snapshot) Assignment(p backplane.Partition) Assignment {
 		return Assignment{Partition: p}
 	}
 	return s.partitions[p]
+}
+
+// Understood reports whether the settings and the controller's record are not of a
+// higher version. Else a newer godwit decides, and this one must not.
+func (s *Snapshot) Understood() bool {
+	return !s.Protected(KeySettings) && !s.Protected(KeyController)
 }
 
 // Protected reports whether the record under a key is of a higher version, so that

@@ -181,7 +181,7 @@ func quotas(n int, nodes []Node, held []int) []int {
 // if there is none besides the node itself.
 func BestStandby(s *Snapshot, m Moment, instead string) (best Node, ok bool) {
 	for _, n := range s.Nodes() {
-		if n.State == Standby && n.ID != instead && m.alive(n) && !s.Protected(n.Key()) && (!ok || n.Capacity > best.Capacity) {
+		if n.State == Standby && n.ID != instead && m.alive(n) && (!ok || n.Capacity > best.Capacity) {
 			best, ok = n, true
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/godwit-im/godwit/backplane"
 	"github.com/prometheus/client_golang/prometheus"
@@ -35,6 +36,7 @@ type Consumer struct {
 	workers    []*worker
 	counts     *consumerCounts
 	metrics    *kprom.Metrics
+	heard      *heard
 	ctx        context.Context // ends when the consumer closes
 	cancel     context.CancelFunc
 	bell       chan struct{}  // rung when broken has something
@@ -109,12 +111,13 @@ func NewConsumer(cfg Config, workers int, newHandler func(worker int) backplane.
 		log:        cfg.logger(),
 		counts:     newConsumerCounts(),
 		metrics:    kprom.NewMetrics(metricsNamespace, kprom.Subsystem("consumer_client"), kprom.Registry(nil), kprom.FetchAndProduceDetail(kprom.ByNode, kprom.Batches, kprom.Records, kprom.UncompressedBytes)),
+		heard:      newHeard(keyFetch),
 		bell:       make(chan struct{}, 1),
 		assigned:   make([]atomic.Pointer[assignment], cfg.Partitions),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	client, err := kgo.NewClient(append(cfg.clientOptions(nil),
-		kgo.WithHooks(c.metrics),
+		kgo.WithHooks(c.metrics, c.heard),
 		kgo.FetchMaxWait(c.cfg.FetchMaxWait),
 		kgo.FetchMaxBytes(c.cfg.FetchMaxBytes),
 		kgo.FetchMaxPartitionBytes(c.cfg.FetchMaxPartitionBytes),
@@ -140,6 +143,11 @@ func NewConsumer(cfg Config, workers int, newHandler func(worker int) backplane.
 
 // Ready implements backplane.Consumer.
 func (c *Consumer) Ready() bool { return c.behind.Load() == 0 }
+
+// Heard returns when a broker last answered a fetch, zero for never. While a partition
+// is assigned they are asked all the time, and hold a fetch that they have nothing for no
+// longer than ConsumerConfig.FetchMaxWait.
+func (c *Consumer) Heard() time.Time { return c.heard.last() }
 
 // Reached implements backplane.Consumer.
 func (c *Consumer) Reached(p backplane.Partition) bool {

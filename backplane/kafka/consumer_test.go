@@ -303,6 +303,9 @@ func TestReadyWaitsForHandler(t *testing.T) {
 	if c.Ready() || c.Reached(0) {
 		t.Error("ready while a partition waits for its handler")
 	}
+	if c.Heard().IsZero() {
+		t.Error("there are records, and nobody was heard")
+	}
 	eventually(t, "partition 1 has come to its end", func() bool { return c.Reached(1) })
 	release()
 	eventually(t, "ready", c.Ready)

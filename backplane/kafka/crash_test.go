@@ -160,7 +160,11 @@ func TestBrokerHangs(t *testing.T) {
 	if out := send(t, p, newSend(1, a, b)); out.Status != backplane.Stored {
 		t.Fatalf("before: %+v", out)
 	}
+	if p.Heard().IsZero() {
+		t.Error("a send is stored, and nobody was heard")
+	}
 	broker.Pause()
+	paused := time.Now()
 	resumed := false
 	defer func() {
 		if !resumed {
@@ -184,6 +188,9 @@ func TestBrokerHangs(t *testing.T) {
 	if got := gauge(t, p, "godwit_kafka_producer_inflight_records"); got > 500 {
 		t.Errorf("%v records in flight, want at most 500", got)
 	}
+	if p.Heard().After(paused) {
+		t.Error("a broker that hangs was heard")
+	}
 	broker.Resume()
 	resumed = true
 	number := uint64(10_000)
@@ -192,4 +199,7 @@ func TestBrokerHangs(t *testing.T) {
 		number++
 		return p.Produce(newSend(number, a, b), w) == nil && w.outcome(t).Status == backplane.Stored
 	})
+	if !p.Heard().After(paused) {
+		t.Error("a send is stored again, and nobody was heard")
+	}
 }

@@ -23,6 +23,7 @@ type Producer struct {
 	table      *flights
 	counts     *producerCounts
 	metrics    *kprom.Metrics
+	heard      *heard
 	timer      sync.WaitGroup // the timer goroutine
 	closeOnce  sync.Once
 
@@ -45,9 +46,10 @@ func NewProducer(cfg Config) (*Producer, error) {
 		counts:     newProducerCounts(),
 		metrics:    kprom.NewMetrics(metricsNamespace, kprom.Subsystem("producer_client"), kprom.Registry(nil), kprom.FetchAndProduceDetail(kprom.ByNode, kprom.Batches, kprom.Records, kprom.UncompressedBytes)),
 	}
+	p.heard = newHeard(keyProduce)
 	p.table = newFlights(&cfg.Producer, p.counts)
 	p.pool()
-	client, err := kgo.NewClient(append(cfg.clientOptions(p.wire.watch), cfg.producerOptions(p.metrics)...)...)
+	client, err := kgo.NewClient(append(cfg.clientOptions(p.wire.watch), cfg.producerOptions(p.metrics, p.heard)...)...)
 	if err != nil {
 		return nil, fmt.Errorf("kafka: making the producer's client: %w", err)
 	}
@@ -55,6 +57,9 @@ func NewProducer(cfg Config) (*Producer, error) {
 	p.timer.Go(p.table.run)
 	return p, nil
 }
+
+// Heard returns when a broker last answered a request that writes, zero for never.
+func (p *Producer) Heard() time.Time { return p.heard.last() }
 
 // pool makes the pools ready.
 func (p *Producer) pool() {

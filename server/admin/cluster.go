@@ -5,6 +5,7 @@ import (
 
 	"github.com/godwit-im/godwit/backplane/cluster"
 	"github.com/godwit-im/godwit/backplane/cluster/beats"
+	"github.com/godwit-im/godwit/backplane/cluster/control"
 )
 
 // Cluster is what the port asks of the node's part in its cluster. Its methods are called
@@ -23,8 +24,8 @@ type Cluster interface {
 	// be old.
 	Degraded() bool
 	// Trail returns the latest decisions that this node has made as the controller, oldest
-	// first, at most a few hundred. Every entry is later than those before it.
-	Trail() []ClusterDecision
+	// first, at most a few hundred. Their versions grow.
+	Trail() []control.Entry
 	// Changed returns a channel that is closed when, after this call, Snapshot or Trail
 	// return something new, another node is suspected, or one is not any more. It may be
 	// closed for less.
@@ -34,15 +35,4 @@ type Cluster interface {
 	// After an error the outcome is not known: the request may be in the log, and be acted
 	// on. The error wraps that of ctx when ctx ends first.
 	Propose(ctx context.Context, r cluster.Request) (cluster.Result, error)
-}
-
-// ClusterDecision is what the controller tells of a decision.
-type ClusterDecision struct {
-	MapVersion uint64 `json:"map_version"`
-	// Time is when it was made, in Unix milliseconds of log time.
-	Time int64 `json:"time"`
-	// Text says what was decided and why, in a sentence.
-	Text string `json:"text"`
-	// Inputs are the facts that it was decided from, each as a short text.
-	Inputs []string `json:"inputs,omitempty"`
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/godwit-im/godwit/backplane"
 	"github.com/godwit-im/godwit/backplane/cluster"
+	"github.com/godwit-im/godwit/backplane/cluster/control"
 )
 
 // The types of a ClusterEvent.
@@ -39,12 +40,12 @@ type ClusterEvent struct {
 	// Text says the same for people, in a sentence.
 	Text string `json:"text,omitempty"`
 
-	Node       string           `json:"node,omitempty"`
-	Partitions cluster.Ranges   `json:"partitions,omitempty"`
-	From       *ClusterRoles    `json:"from,omitempty"`
-	To         *ClusterRoles    `json:"to,omitempty"`
-	Decision   *ClusterDecision `json:"decision,omitempty"`
-	Status     *ClusterStatus   `json:"status,omitempty"`
+	Node       string         `json:"node,omitempty"`
+	Partitions cluster.Ranges `json:"partitions,omitempty"`
+	From       *ClusterRoles  `json:"from,omitempty"`
+	To         *ClusterRoles  `json:"to,omitempty"`
+	Decision   *control.Entry `json:"decision,omitempty"`
+	Status     *ClusterStatus `json:"status,omitempty"`
 }
 
 // clusterMoment is what a stream has told of a cluster.
@@ -57,7 +58,7 @@ type clusterMoment struct {
 
 // momentOf returns what c says at this moment, and the decisions later than those of an
 // earlier moment. The error is a *Refusal.
-func momentOf(c Cluster, before *clusterMoment) (*clusterMoment, []ClusterDecision, error) {
+func momentOf(c Cluster, before *clusterMoment) (*clusterMoment, []control.Entry, error) {
 	snap, err := snapshotOf(c)
 	if err != nil {
 		return nil, nil, err
@@ -66,11 +67,11 @@ func momentOf(c Cluster, before *clusterMoment) (*clusterMoment, []ClusterDecisi
 	for _, s := range c.Beats() {
 		m.suspected[s.Node] = s.Suspected
 	}
-	var fresh []ClusterDecision
+	var fresh []control.Entry
 	for _, d := range c.Trail() {
-		if d.MapVersion > m.decided {
+		if d.Version > m.decided {
 			fresh = append(fresh, d)
-			m.decided = d.MapVersion
+			m.decided = d.Version
 		}
 	}
 	return m, fresh, nil
@@ -78,7 +79,7 @@ func momentOf(c Cluster, before *clusterMoment) (*clusterMoment, []ClusterDecisi
 
 // eventsBetween returns what happened between two moments, causes before effects, without
 // times.
-func eventsBetween(from, to *clusterMoment, fresh []ClusterDecision) []ClusterEvent {
+func eventsBetween(from, to *clusterMoment, fresh []control.Entry) []ClusterEvent {
 	var events []ClusterEvent
 	add := func(e ClusterEvent) {
 		e.MapVersion = to.snap.Version()
@@ -225,7 +226,7 @@ func settingsChange(from, to *cluster.Snapshot) string {
 	before, after := LiveSettings(was.Live), LiveSettings(is.Live)
 	for i := range after {
 		if before[i] != after[i] {
-			what = append(what, after[i].Name+" is "+after[i].Value)
+			what = append(what, fmt.Sprintf("%s is %v", after[i].Name, after[i].Value))
 		}
 	}
 	if was.Generation != is.Generation || was.Partitions != is.Partitions {
@@ -234,17 +235,20 @@ func settingsChange(from, to *cluster.Snapshot) string {
 	return strings.Join(what, ", ")
 }
 
-// LiveSetting is a live setting in text.
-type LiveSetting struct{ Name, Value string }
+// LiveSetting is a live setting: a string or an int.
+type LiveSetting struct {
+	Name  string
+	Value any
+}
 
 // LiveSettings returns the live settings by their names in JSON, always the same ones in
 // the same order.
 func LiveSettings(l cluster.Live) []LiveSetting {
 	return []LiveSetting{
-		{"moves_in_flight", fmt.Sprint(l.MovesInFlight)},
-		{"moved_per_second", fmt.Sprint(l.MovedPerSecond)},
+		{"moves_in_flight", l.MovesInFlight},
+		{"moved_per_second", l.MovedPerSecond},
 		{"log_level", l.LogLevel},
-		{"sends_per_second", fmt.Sprint(l.SendsPerSecond)},
-		{"sends_burst", fmt.Sprint(l.SendsBurst)},
+		{"sends_per_second", l.SendsPerSecond},
+		{"sends_burst", l.SendsBurst},
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/godwit-im/godwit/backplane"
 	"github.com/godwit-im/godwit/backplane/cluster"
 	"github.com/godwit-im/godwit/backplane/cluster/beats"
+	"github.com/godwit-im/godwit/backplane/cluster/control"
 	"github.com/godwit-im/godwit/codec"
 )
 
@@ -19,7 +20,7 @@ type ClusterStatus struct {
 	Settings   ClusterSettings    `json:"settings"`
 	Nodes      []ClusterNode      `json:"nodes"`      // in the order of their ids
 	Partitions []ClusterShare     `json:"partitions"` // in the order of their first partitions
-	Decisions  []ClusterDecision  `json:"decisions"`  // the latest of this node, oldest first
+	Decisions  []control.Entry    `json:"decisions"`  // the latest of this node, oldest first
 }
 
 // ClusterController says which node decides.

@@ -18,8 +18,8 @@ const (
 	// share the store's syncs or round trips.
 	flushParallel = 16
 
-	// writeTimeout ends an attempt to write that gets no answer, so that it is counted,
-	// logged and tried again.
+	// writeTimeout ends the first attempt to write a batch, and twice the time each that
+	// follows one that it has ended, so that a store that does not answer is noticed.
 	writeTimeout = 30 * time.Second
 
 	// minPause and maxPause bound the pauses between attempts, which double.

@@ -138,11 +138,17 @@ func (w *Writer) advance(p backplane.Partition, a Applied) {
 	}
 }
 
-// write applies a batch, again and again until the store takes it or ctx is done.
+// write applies a batch, again and again until the store takes it or ctx is done. An
+// attempt that runs out of time gives the next one twice as much: the store may be
+// working all the while, as at the erasure of somebody with very many conversations.
 func (w *Writer) write(ctx context.Context, b *Batch) error {
+	timeout := writeTimeout
 	for pause := minPause; ; pause = min(2*pause, maxPause) {
-		attempt, cancel := context.WithTimeout(ctx, writeTimeout)
+		attempt, cancel := context.WithTimeout(ctx, timeout)
 		err := w.store.Write(attempt, b)
+		if attempt.Err() != nil {
+			timeout *= 2
+		}
 		cancel()
 		if err == nil {
 			w.counts.wrote(b)

@@ -277,6 +277,42 @@ func TestStoreDown(t *testing.T) {
 	})
 }
 
+// slow is a store that is busy with each write for a while, and begins again when it is
+// interrupted.
+type slow struct {
+	*memory
+	busy time.Duration
+}
+
+func (s slow) Write(ctx context.Context, b *history.Batch) error {
+	select {
+	case <-time.After(s.busy):
+		return s.memory.Write(ctx, b)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// TestStoreSlow: a batch that takes the store longer than an attempt may last is written
+// all the same.
+func TestStoreSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := slow{newMemory(), 10 * time.Minute}
+		w := newWriter(t, store)
+		h := w.Handler(0)
+		h.Begin(0, 0, start(t, w, 0))
+		hand(h, record(0, 0, 100, message("a", userIn(0, 0))))
+		go h.Tick()
+		time.Sleep(time.Hour)
+		if w.Applied(0).Offset != 0 {
+			t.Error("it was not written in an hour")
+		}
+		end, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_ = w.Close(end)
+	})
+}
+
 func TestClose(t *testing.T) {
 	store := newMemory()
 	w := newWriter(t, store)

@@ -66,17 +66,16 @@ func (t *topic) append(ctx context.Context, answer time.Duration, records []clus
 	if err != nil {
 		return err
 	}
-	for _, topic := range resp.(*kmsg.ProduceResponse).Topics {
-		for _, partition := range topic.Partitions {
-			if err := kerr.ErrorForCode(partition.ErrorCode); err != nil {
-				t.forget()
-				return err
-			}
-			return nil
-		}
+	topics := resp.(*kmsg.ProduceResponse).Topics
+	if len(topics) == 0 || len(topics[0].Partitions) == 0 {
+		t.forget()
+		return kerr.UnknownTopicOrPartition
 	}
-	t.forget()
-	return kerr.UnknownTopicOrPartition
+	if err := kerr.ErrorForCode(topics[0].Partitions[0].ErrorCode); err != nil {
+		t.forget()
+		return err
+	}
+	return nil
 }
 
 // appendBatch appends records as a batch of Kafka's message format 2 (KIP-98), not

@@ -81,13 +81,11 @@ func answerOf(resp *kmsg.FetchResponse) (*kmsg.FetchResponseTopicPartition, erro
 	if err := kerr.ErrorForCode(resp.ErrorCode); err != nil {
 		return nil, err
 	}
-	for i := range resp.Topics {
-		for j := range resp.Topics[i].Partitions {
-			a := &resp.Topics[i].Partitions[j]
-			return a, kerr.ErrorForCode(a.ErrorCode)
-		}
+	if len(resp.Topics) == 0 || len(resp.Topics[0].Partitions) == 0 {
+		return nil, kerr.UnknownTopicOrPartition
 	}
-	return nil, kerr.UnknownTopicOrPartition
+	answer := &resp.Topics[0].Partitions[0]
+	return answer, kerr.ErrorForCode(answer.ErrorCode)
 }
 
 // offset asks for the offset at a moment.
@@ -106,15 +104,15 @@ func (t *topic) offset(ctx context.Context, moment int64) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	for _, topic := range resp.(*kmsg.ListOffsetsResponse).Topics {
-		for _, partition := range topic.Partitions {
-			if err := kerr.ErrorForCode(partition.ErrorCode); err != nil {
-				t.forget()
-				return 0, err
-			}
-			return partition.Offset, nil
-		}
+	topics := resp.(*kmsg.ListOffsetsResponse).Topics
+	if len(topics) == 0 || len(topics[0].Partitions) == 0 {
+		t.forget()
+		return 0, kerr.UnknownTopicOrPartition
 	}
-	t.forget()
-	return 0, kerr.UnknownTopicOrPartition
+	answer := &topics[0].Partitions[0]
+	if err := kerr.ErrorForCode(answer.ErrorCode); err != nil {
+		t.forget()
+		return 0, err
+	}
+	return answer.Offset, nil
 }

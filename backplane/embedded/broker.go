@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/godwit-im/godwit/backplane/cluster/kafkalog"
 	"github.com/godwit-im/godwit/backplane/kafka"
 	"github.com/twmb/franz-go/pkg/kfake"
 )
@@ -23,7 +24,7 @@ const (
 	// deleted whole, so retention is exact to one of them for each partition.
 	segmentBytes = 16 << 20
 
-	// startTimeout bounds the time to make or look at the messages topic.
+	// startTimeout bounds the time to make or look at the topics.
 	startTimeout = 30 * time.Second
 )
 
@@ -38,11 +39,11 @@ type Config struct {
 	Port int
 
 	// Namespace, Generation and Partitions are those of kafka.Config: the broker makes
-	// that messages topic if it is not there.
+	// that messages topic if it is not there, and the two topics of a cluster.
 	Namespace  string
 	Generation uint32
 	Partitions int32
-	// Retention and RetentionBytes are those of kafka.TopicOptions.
+	// Retention and RetentionBytes are those of kafka.TopicOptions, for messages.
 	Retention      time.Duration
 	RetentionBytes int64
 
@@ -73,7 +74,7 @@ type Broker struct {
 	closing sync.Once
 }
 
-// Start starts a broker and returns when it serves and has the messages topic.
+// Start starts a broker and returns when it serves and has its topics.
 // The error is ErrInUse if another broker uses the folder, and a *MismatchError
 // if the folder belongs to another topic.
 func Start(cfg Config) (*Broker, error) {
@@ -110,7 +111,7 @@ func Start(cfg Config) (*Broker, error) {
 	b.cluster = cluster
 	b.addr = cluster.ListenAddrs()[0]
 	topic.Brokers = []string{b.addr}
-	if err := ensureTopic(topic, &cfg); err != nil {
+	if err := ensureTopics(topic, &cfg); err != nil {
 		b.Close()
 		return nil, fmt.Errorf("embedded: %w", err)
 	}
@@ -125,24 +126,36 @@ func (c *Config) topic() kafka.Config {
 	return k
 }
 
-// ensureTopic makes the messages topic, or checks the one that is there.
-func ensureTopic(topic kafka.Config, cfg *Config) error {
+// ensureTopics makes the topics, or checks those that are there.
+func ensureTopics(topic kafka.Config, cfg *Config) error {
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
+	// kfake does not know this one, and has one replica.
+	unclean := "unclean.leader.election.enable"
 	err := kafka.Create(ctx, topic, kafka.TopicOptions{
 		Replicas:       1,
 		MinInsync:      1,
 		Retention:      cfg.Retention,
 		RetentionBytes: cfg.RetentionBytes,
 		Settings: map[string]*string{
-			"unclean.leader.election.enable": nil, // kfake does not know it, and has one replica
-			"segment.bytes":                  new(strconv.Itoa(segmentBytes)),
+			unclean:         nil,
+			"segment.bytes": new(strconv.Itoa(segmentBytes)),
 		},
 	})
 	if errors.Is(err, kafka.ErrTopicExists) {
 		// What one broker cannot have is known; the number of partitions counts.
 		_, err = kafka.Verify(ctx, topic, true)
 	}
+	if err != nil {
+		return err
+	}
+	// These set their retention by themselves, and their segments.
+	if _, err := kafkalog.Create(ctx, topic, kafkalog.TopicOptions{
+		Replicas: 1, MinInsync: 1, Settings: map[string]*string{unclean: nil},
+	}); err != nil {
+		return err
+	}
+	_, err = kafkalog.Verify(ctx, topic, true)
 	return err
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/godwit-im/godwit/backplane"
+	"github.com/godwit-im/godwit/backplane/cluster/kafkalog"
 	"github.com/godwit-im/godwit/backplane/embedded"
 	"github.com/godwit-im/godwit/backplane/kafka"
 	"go.uber.org/goleak"
@@ -329,5 +330,34 @@ func TestFixedPort(t *testing.T) {
 	}
 	if _, err := embedded.Start(e); err == nil {
 		t.Error("two brokers on one port")
+	}
+}
+
+// A broker has the topics of a cluster, too, with settings that bound what it keeps, and
+// finds them again when it starts on the same folder.
+func TestClusterTopics(t *testing.T) {
+	e := embedded.DefaultConfig()
+	e.DataDir = t.TempDir()
+	for range 2 {
+		b := start(t, e)
+		cfg := config(b, e)
+		for topic, settings := range map[string]map[string]string{
+			kafkalog.ClusterTopic(e.Namespace):    {"cleanup.policy": "compact", "segment.bytes": "4194304"},
+			kafkalog.HeartbeatsTopic(e.Namespace): {"cleanup.policy": "delete", "retention.ms": "600000", "retention.bytes": "67108864"},
+		} {
+			state, err := kafka.DescribeTopic(t.Context(), cfg, topic)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if state.Partitions != 1 {
+				t.Errorf("%s has %d partitions", topic, state.Partitions)
+			}
+			for name, want := range settings {
+				if got := state.Text(name); got != want || !state.Explicit(name) {
+					t.Errorf("%s of %s is %s, explicit is %v; want %s", name, topic, got, state.Explicit(name), want)
+				}
+			}
+		}
+		b.Close()
 	}
 }

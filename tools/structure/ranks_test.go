@@ -38,8 +38,8 @@ var ranks = map[string]int{
 	"backplane/cluster/kafkalog": 3,
 
 	// The log for one node and for tests.
-	"backplane/embedded":  3,
-	"backplane/kafkatest": 4,
+	"backplane/embedded":  4,
+	"backplane/kafkatest": 5,
 
 	// Timelines: the stores, and the tests that all of them pass.
 	"backplane/history/cassandra":     3,

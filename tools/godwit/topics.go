@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"strings"
@@ -11,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/godwit-im/godwit/backplane/cluster/kafkalog"
 	"github.com/godwit-im/godwit/backplane/kafka"
 	"github.com/godwit-im/godwit/server"
 	"github.com/godwit-im/godwit/server/config"
@@ -29,13 +32,18 @@ func newTopicsCreate() *cobra.Command {
 	o := kafka.DefaultTopicOptions()
 	cmd := &cobra.Command{
 		Use:   "create",
-		Short: "Make the messages topic",
-		Long: `Make the messages topic of the settings: their brokers, namespace, generation and
-number of partitions. The number cannot be changed later.`,
+		Short: "Make the topics",
+		Long: `Make the topics of the settings: that of the messages, by their brokers, namespace,
+generation and number of partitions, and those by which a cluster is controlled and
+its nodes' heartbeats are told. Topics that are there stay as they are. The number of
+partitions cannot be changed later.
+
+--retention and --retention-bytes are for the messages. The other two keep what they
+need: the cluster's records for ever, heartbeats for ten minutes.`,
 		Example: "  godwit topics create --config godwit.yaml\n  godwit topics create --kafka-brokers 127.0.0.1:9092 --replication 1 --min-insync 1",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			kc, err := topicsConfig(cmd)
+			_, kc, err := topicsConfig(cmd)
 			if err != nil {
 				return err
 			}
@@ -44,11 +52,7 @@ number of partitions. The number cannot be changed later.`,
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), topicsTimeout)
 			defer cancel()
-			if err := kafka.Create(ctx, kc, o); err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "created %s with %d partitions, replication %d\n", kc.Topic(), kc.Partitions, o.Replicas)
-			return err
+			return createTopics(ctx, cmd.OutOrStdout(), kc, o)
 		},
 	}
 	addTopicsFlags(cmd)
@@ -59,13 +63,38 @@ number of partitions. The number cannot be changed later.`,
 	return cmd
 }
 
+// createTopics makes the topics that are not there. It fails if all are.
+func createTopics(ctx context.Context, out io.Writer, kc kafka.Config, o kafka.TopicOptions) error {
+	var lines strings.Builder
+	existing := kafka.Create(ctx, kc, o)
+	switch {
+	case existing == nil:
+		fmt.Fprintf(&lines, "created %s with %d partitions, replication %d\n", kc.Topic(), kc.Partitions, o.Replicas)
+	case !errors.Is(existing, kafka.ErrTopicExists):
+		return existing
+	}
+	made, err := kafkalog.Create(ctx, kc, kafkalog.TopicOptions{Replicas: o.Replicas, MinInsync: o.MinInsync})
+	for _, topic := range made {
+		fmt.Fprintf(&lines, "created %s, replication %d\n", topic, o.Replicas)
+	}
+	if _, printing := io.WriteString(out, lines.String()); err == nil {
+		err = printing
+	}
+	if err == nil && lines.Len() == 0 {
+		err = existing
+	}
+	return err
+}
+
 func newTopicsVerify() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify",
-		Short: "Check the messages topic as godwit serve does",
-		Args:  cobra.NoArgs,
+		Short: "Check the topics as godwit serve does",
+		Long: `Check the topics as godwit serve does. Those of a cluster may be missing where the
+settings are of a node that is not in one.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			kc, err := topicsConfig(cmd)
+			c, kc, err := topicsConfig(cmd)
 			if err != nil {
 				return err
 			}
@@ -74,8 +103,20 @@ func newTopicsVerify() *cobra.Command {
 			if _, err := kafka.Verify(ctx, kc, false); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is as it should be\n", kc.Topic())
-			return err
+			good := []string{kc.Topic()}
+			_, err = kafkalog.Verify(ctx, kc, false)
+			switch {
+			case err == nil:
+				good = append(good, kafkalog.ClusterTopic(kc.Namespace), kafkalog.HeartbeatsTopic(kc.Namespace))
+			case c.Cluster.Enabled || !errors.Is(err, kafka.ErrNoTopic):
+				return err
+			}
+			for _, topic := range good {
+				if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s is as it should be\n", topic); err != nil {
+					return err
+				}
+			}
+			return nil
 		},
 	}
 	addTopicsFlags(cmd)
@@ -92,12 +133,13 @@ func addTopicsFlags(cmd *cobra.Command) {
 	cmd.Flags().SortFlags = false
 }
 
-func topicsConfig(cmd *cobra.Command) (kafka.Config, error) {
+func topicsConfig(cmd *cobra.Command) (*config.Config, kafka.Config, error) {
 	c, err := config.Load(config.Default(), os.Environ(), cmd.Flags())
 	if c == nil {
-		return kafka.Config{}, err
+		return nil, kafka.Config{}, err
 	}
 	// What else is missing for a node, such as the token key, does not matter here;
 	// what matters is checked by package kafka.
-	return server.KafkaConfig(c, slog.New(slog.DiscardHandler))
+	kc, err := server.KafkaConfig(c, slog.New(slog.DiscardHandler))
+	return c, kc, err
 }

@@ -147,16 +147,25 @@ func TestWhatBecomesOfRecords(t *testing.T) {
 	broken := record(0, 65, 0, message(3, "alice", "bob"), "bob")
 	broken.Value = append(broken.Value, 0xff)
 	r.Record(broken)
+	cut := record(0, 66, 0, message(4, "alice", "bob"), "bob") // ends within the list of users
+	cut.Recipients = append(cut.Recipients, 0xff)
+	r.Record(cut)
+	later := message(5, "alice", "bob")
+	later.Kind = backplane.KindErase + 1 // of a later version
+	r.Record(record(0, 67, 0, later, "bob"))
 	if n := len(r.take(t, 1)); n != 3 {
 		t.Errorf("%d were delivered, want 3", n)
 	}
 	c := &r.Counters
-	if c.Dispatched.Load() != 3 || c.Duplicates.Load() != 1 || c.Nobody.Load() != 1 || c.Bad.Load() != 2 || c.Records.Load() != 7 {
-		t.Errorf("of %d records: %d dispatched, %d duplicates, %d nobody, %d bad", c.Records.Load(),
-			c.Dispatched.Load(), c.Duplicates.Load(), c.Nobody.Load(), c.Bad.Load())
+	if c.Dispatched.Load() != 3 || c.Duplicates.Load() != 1 || c.Nobody.Load() != 1 || c.Bad.Load() != 3 || c.Hidden.Load() != 1 || c.Records.Load() != 9 {
+		t.Errorf("of %d records: %d dispatched, %d duplicates, %d nobody, %d bad, %d hidden", c.Records.Load(),
+			c.Dispatched.Load(), c.Duplicates.Load(), c.Nobody.Load(), c.Bad.Load(), c.Hidden.Load())
 	}
-	if end := r.tails.End(0).Offset; end != 65 {
+	if end := r.tails.End(0).Offset; end != 67 {
 		t.Errorf("the tail stops at %d", end)
+	}
+	if newest := r.tails.Partition(0).Newest([]byte("bob")); newest != 62 {
+		t.Errorf("the tail gives bob the record at %d, which was not delivered", newest)
 	}
 }
 

@@ -21,7 +21,7 @@ type Counters struct {
 	Dispatched atomic.Uint64
 	Nobody     atomic.Uint64 // no user of the record has a connection here
 	Duplicates atomic.Uint64 // a retry whose first copy is in the log
-	Hidden     atomic.Uint64 // not to be shown: its time to live is over, or it erases
+	Hidden     atomic.Uint64 // not to be shown: its time to live is over, or it is no message, such as an erasure
 	Bad        atomic.Uint64 // not one of godwit's records
 	Forgotten  atomic.Uint64 // message ids that were forgotten before their time
 	Targets    atomic.Uint64
@@ -58,7 +58,8 @@ type window struct {
 	moved    bool
 }
 
-// here is a user of the record at hand with connections on this node: handles[from:to].
+// here is a user of the record at hand, and the user's connections on this node:
+// handles[from:to].
 type here struct {
 	user     []byte
 	from, to int
@@ -138,6 +139,10 @@ func (d *Dispatcher) Record(r *backplane.Record) {
 		d.bad(r, err)
 		return
 	}
+	if !d.list(r.Recipients) {
+		d.bad(r, errBadRecipients)
+		return
+	}
 	// Into the tail before the registry is asked: see tail.Tails.End.
 	switch {
 	case m.Kind == backplane.KindErase:
@@ -150,13 +155,14 @@ func (d *Dispatcher) Record(r *backplane.Record) {
 		return
 	case m.Kind == backplane.KindMessage:
 		d.tail.Append(r, m)
-	default:
+	case m.Kind == backplane.KindSignal:
 		d.tail.Pass(r)
-	}
-	if !d.find(r.Recipients) {
-		d.bad(r, errBadRecipients)
+	default: // of a later version
+		d.tail.Pass(r)
+		d.Counters.Hidden.Add(1)
 		return
 	}
+	d.find()
 	if len(d.handles) == 0 {
 		d.Counters.Nobody.Add(1)
 		return
@@ -210,23 +216,32 @@ func (d *Dispatcher) seen(w *window, id backplane.MessageID, time int64) bool {
 	return duplicate
 }
 
-// find looks up who of the recipients is here. It reports false where they are not a
-// list of users.
-func (d *Dispatcher) find(recipients []byte) bool {
-	d.handles, d.users = d.handles[:0], d.users[:0]
+// list takes the users out of a list of recipients. It reports false where that is none.
+func (d *Dispatcher) list(recipients []byte) bool {
+	d.users = d.users[:0]
 	for len(recipients) > 0 {
 		user, rest, ok := backplane.NextRecipient(recipients)
 		if !ok {
 			return false
 		}
 		recipients = rest
-		from := len(d.handles)
-		d.handles = d.registry.Append(d.handles, user)
-		if len(d.handles) > from {
-			d.users = append(d.users, here{user, from, len(d.handles)})
-		}
+		d.users = append(d.users, here{user: user})
 	}
 	return true
+}
+
+// find looks up who of the users is here, and leaves out the others.
+func (d *Dispatcher) find() {
+	d.handles = d.handles[:0]
+	found := d.users[:0]
+	for _, u := range d.users {
+		u.from = len(d.handles)
+		d.handles = d.registry.Append(d.handles, u.user)
+		if u.to = len(d.handles); u.to > u.from {
+			found = append(found, u)
+		}
+	}
+	d.users = found
 }
 
 // target sorts the handles by loop, the sender's own first, and returns the

@@ -34,7 +34,7 @@ func Target(s *Snapshot, m Moment) []string {
 	for p := range backplane.Partition(s.N()) {
 		a := s.Assignment(p)
 		target[p] = a.Owner
-		if len(share) == 0 || s.Protected(PartitionKey(p)) || a.Owner != "" && s.Protected(NodeKey(a.Owner)) {
+		if len(share) == 0 || s.untouchable(a) {
 			continue
 		}
 		count++
@@ -78,6 +78,13 @@ func Target(s *Snapshot, m Moment) []string {
 		held[to]++
 	}
 	return target
+}
+
+// untouchable reports whether a partition's record, or its owner's, must not be
+// written over.
+func (s *Snapshot) untouchable(a Assignment) bool {
+	return len(s.protected) > 0 && // which spares the keys of most clusters
+		(s.Protected(a.Key()) || a.Owner != "" && s.Protected(NodeKey(a.Owner)))
 }
 
 // settledLast returns partitions with those first that are on their way to where

@@ -32,7 +32,7 @@ const (
 	// positionsTimeout bounds how long the store may take to tell its positions.
 	positionsTimeout = 10 * time.Second
 
-	// positionsAge is how old the store's positions may be when a partition starts: when
-	// many start together, they are asked for once.
+	// positionsAge is how old the store's positions may be when a partition starts, or that it
+	// did not tell them: when many start together, they are asked for once.
 	positionsAge = time.Second
 )

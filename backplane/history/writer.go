@@ -42,9 +42,10 @@ type Writer struct {
 	otherLog atomic.Bool               // see ErrOtherLog
 	logged   atomic.Int64              // when a failing attempt was logged last, Unix nanoseconds
 
-	// asking guards asked, and is held while the store is asked for its positions.
+	// asking guards asked and answer, and is held while the store is asked for its positions.
 	asking sync.Mutex
-	asked  time.Time
+	asked  time.Time // when it answered, or did not in time
+	answer error     // why it did not
 
 	mu      sync.Mutex
 	workers []*worker // guarded by mu
@@ -102,24 +103,25 @@ func (w *Writer) Start(p backplane.Partition) (since int64, err error) {
 // Applied returns how far the store has come in a partition, as far as the Writer knows.
 func (w *Writer) Applied(p backplane.Partition) Applied { return *w.applied[p].Load() }
 
-// ask learns the positions from the store, unless it has just done so.
+// ask learns the positions from the store, unless it has just done so, or failed to: the
+// partitions that start together wait once for a store that does not answer.
 func (w *Writer) ask() error {
 	w.asking.Lock()
 	defer w.asking.Unlock()
 	if !w.asked.IsZero() && time.Since(w.asked) < positionsAge {
-		return nil
+		return w.answer
 	}
 	ctx, cancel := context.WithTimeout(w.open, positionsTimeout)
 	defer cancel()
 	positions, err := w.store.Applied(ctx, w.generation, w.n)
+	w.asked, w.answer = time.Now(), nil
 	if err != nil {
-		return fmt.Errorf("history: asking the store for its positions: %w", err)
+		w.answer = fmt.Errorf("history: asking the store for its positions: %w", err)
 	}
 	for p, a := range positions {
 		w.advance(backplane.Partition(p), a)
 	}
-	w.asked = time.Now()
-	return nil
+	return w.answer
 }
 
 // advance takes note of what the store has of a partition. It never goes back: what

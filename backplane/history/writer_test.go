@@ -234,6 +234,43 @@ func TestStartAsksOnce(t *testing.T) {
 	})
 }
 
+// silent is a store that does not tell its positions while it is silent.
+type silent struct {
+	*memory
+	silent bool
+}
+
+func (s *silent) Applied(ctx context.Context, g uint32, n int32) ([]history.Applied, error) {
+	if s.silent {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return s.memory.Applied(ctx, g, n)
+}
+
+// TestStartWithoutAnswer: partitions that start together wait once for a store that does
+// not answer; a consumer group waits for them all.
+func TestStartWithoutAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &silent{memory: newMemory()}
+		w := newWriter(t, store)
+		time.Sleep(time.Minute)
+		store.silent = true
+		began := time.Now()
+		for p := range backplane.Partition(partitions) {
+			if _, err := w.Start(p); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("partition %d: %v", p, err)
+			}
+		}
+		if waited := time.Since(began); waited > 15*time.Second {
+			t.Errorf("%d partitions waited for %v", partitions, waited)
+		}
+		store.silent = false
+		time.Sleep(2 * time.Second)
+		start(t, w, 0)
+	})
+}
+
 // TestStoreDown: while the store fails, the worker waits, other workers go on, and then
 // everything is written.
 func TestStoreDown(t *testing.T) {

@@ -2,9 +2,11 @@ package cluster_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/godwit-im/godwit/backplane"
 	"github.com/godwit-im/godwit/backplane/cluster"
 )
 
@@ -102,4 +104,26 @@ func FuzzParseRanges(f *testing.F) {
 			t.Fatalf("%q: %q is read back as %q, %v", text, rs, again, err)
 		}
 	})
+}
+
+func TestRangesOf(t *testing.T) {
+	for _, test := range []struct {
+		ps   []backplane.Partition
+		want string
+	}{
+		{nil, ""},
+		{[]backplane.Partition{3}, "3"},
+		{[]backplane.Partition{9, 1, 2, 0, 2, 7, 8, 5}, "0-2,5,7-9"},
+	} {
+		before := slices.Clone(test.ps)
+		rs := cluster.RangesOf(test.ps)
+		if rs.String() != test.want || !slices.Equal(test.ps, before) {
+			t.Errorf("%v gives %q, want %q, and is now %v", before, rs, test.want, test.ps)
+		}
+		for p := range backplane.Partition(12) {
+			if got := rs.Contains(p); got != slices.Contains(before, p) {
+				t.Errorf("%q contains %d: %v", rs, p, got)
+			}
+		}
+	}
 }

@@ -107,6 +107,7 @@ func TestLookingUpAllocatesNothing(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() {
 		p, _, _ := m.Lookup("alice")
 		m.Local(p)
+		m.Role(p)
 	}); n != 0 {
 		t.Errorf("%v allocations a lookup", n)
 	}

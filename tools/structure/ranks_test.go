@@ -37,6 +37,9 @@ var ranks = map[string]int{
 	// A cluster's records in the log.
 	"backplane/cluster/kafkalog": 3,
 
+	// A cluster without a log, for tests of what looks at one.
+	"server/admin/clustertest": 4,
+
 	// The log for one node and for tests.
 	"backplane/embedded":  4,
 	"backplane/kafkatest": 5,
@@ -78,6 +81,7 @@ var forTests = map[string]bool{
 	"backplane/history/cassandratest": true,
 	"backplane/history/historytest":   true,
 	"backplane/kafkatest":             true,
+	"server/admin/clustertest":        true,
 	"tools/processtest":               true,
 }
 

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -371,6 +372,14 @@ func (u *user) told() []string {
 	events := u.events
 	u.events = nil
 	return events
+}
+
+// problems returns the errors that were told, once nothing more comes.
+func (u *user) problems() []error {
+	synctest.Wait()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return slices.Clone(u.errs)
 }
 
 // lastEnd returns the last state Disconnected.

@@ -44,6 +44,7 @@ var program = sync.OnceValues(func() (string, error) {
 type realNode struct {
 	*processtest.Process
 	t             *testing.T
+	name          string
 	log           kafka.Config
 	key           *auth.DevKey
 	file          string
@@ -57,18 +58,56 @@ func startReal(t *testing.T, history string) *realNode {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &realNode{t: t, log: kafkatest.Embedded(t, partitions), key: key, file: filepath.Join(dir, "godwit.yaml"), listen: freePort(t), admin: freePort(t)}
+	n := &realNode{t: t, name: "n1", log: kafkatest.Embedded(t, partitions), key: key, file: filepath.Join(dir, "godwit.yaml"), listen: freePort(t), admin: freePort(t)}
+	n.configure(fmt.Sprintf("history: {store: %s, folder: %q}", history, filepath.Join(dir, "history")))
+	n.start()
+	return n
+}
+
+// startPair starts two nodes, and returns them with a function that stops them, writes a newer
+// map by which each has the other's partitions, and starts them again.
+func startPair(t *testing.T) (nodes [2]*realNode, swap func()) {
+	t.Helper()
+	nodes[0] = startReal(t, "none")
+	nodes[0].Kill()
+	other := *nodes[0]
+	nodes[1] = &other
+	other.name, other.listen, other.admin = "n2", freePort(t), freePort(t)
+	version := 6
+	write := func() {
+		version++
+		first := version % 2
+		nodes[0].configure(fmt.Sprintf(`
+history: {store: none}
+map_version: %d
+map:
+  - {node: n1, url: "ws://%s", partitions: "%s"}
+  - {node: n2, url: "ws://%s", partitions: "%s"}
+`, version, nodes[0].listen, []string{"0,2", "1,3"}[first], nodes[1].listen, []string{"1,3", "0,2"}[first]))
+		for _, n := range nodes {
+			n.start()
+		}
+	}
+	write()
+	return nodes, func() {
+		for _, n := range nodes {
+			n.Kill()
+		}
+		write()
+	}
+}
+
+// configure writes the file of settings: those of the log and the key, and others.
+func (n *realNode) configure(others string) {
+	n.t.Helper()
 	settings := fmt.Sprintf(`
 kafka: {brokers: [%q], namespace: %q, generation: %d, partitions: %d}
 token: {key_file: %q}
-history: {store: %s, folder: %q}
 unsafe: true
-`, n.log.Brokers[0], n.log.Namespace, n.log.Generation, partitions, key.File(), history, filepath.Join(dir, "history"))
-	if err := os.WriteFile(n.file, []byte(settings), 0o600); err != nil {
-		t.Fatal(err)
+`, n.log.Brokers[0], n.log.Namespace, n.log.Generation, partitions, n.key.File())
+	if err := os.WriteFile(n.file, []byte(settings+others+"\n"), 0o600); err != nil {
+		n.t.Fatal(err)
 	}
-	n.start()
-	return n
 }
 
 // freePort returns an address of 127.0.0.1 that was free a moment ago.
@@ -89,7 +128,7 @@ func (n *realNode) start() {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	n.Process = processtest.Start(n.t, exec.Command(binary, "serve", "--config", n.file, "--node", "n1", "--listen", n.listen, "--admin", n.admin))
+	n.Process = processtest.Start(n.t, exec.Command(binary, "serve", "--config", n.file, "--node", n.name, "--listen", n.listen, "--admin", n.admin))
 	ask := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	eventually(n.t, "the node is ready", func() bool {
 		if n.Ended() {
@@ -311,6 +350,56 @@ func TestOneTimelineAcrossConnections(t *testing.T) {
 		if len(d.gone) > 0 {
 			t.Errorf("told to be gone: %+v", d.gone)
 		}
+	}
+}
+
+// Two nodes share the users. When the map has changed, each client finds its node, and
+// goes on there where it was.
+func TestRealMapChanges(t *testing.T) {
+	nodes, swap := startPair(t)
+	both := func(o *client.Options) {
+		o.URLs = []string{"ws://" + nodes[0].listen, "ws://" + nodes[1].listen}
+	}
+	var at sync.Map // the node at which each user is
+	where := func(user string) func(*client.Options) {
+		return func(o *client.Options) {
+			both(o)
+			o.OnState = func(s client.State) {
+				if s.Phase == client.Connected {
+					at.Store(user, s.Welcome.Node)
+				}
+			}
+		}
+	}
+	alice := nodes[0].device("alice", "phone", where("alice")).connected()
+	bob := nodes[0].device("bob", "phone", where("bob")).connected()
+	const count = 60
+	for i := range count {
+		if i%20 == 10 {
+			before, _ := at.Load("bob")
+			swap()
+			alice.send(fmt.Sprint("m", i))
+			eventually(t, "bob is at another node", func() bool { now, _ := at.Load("bob"); return now != before })
+			continue
+		}
+		alice.send(fmt.Sprint("m", i))
+	}
+	var want []string
+	for i := range count {
+		want = append(want, fmt.Sprint("m", i))
+	}
+	for name, d := range map[string]*device{"alice": alice, "bob": bob} {
+		if got := d.has(count); !slices.Equal(got, want) {
+			t.Errorf("%s got %q", name, got)
+		}
+		if len(d.gone) > 0 {
+			t.Errorf("%s was told to be gone: %+v", name, d.gone)
+		}
+	}
+	a, _ := at.Load("alice")
+	b, _ := at.Load("bob")
+	if a == b {
+		t.Errorf("alice and bob are both at %v", a)
 	}
 }
 

@@ -38,7 +38,8 @@ func (s *Server) clusterWatch(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	stream := clusterStream{w: w, control: http.NewResponseController(w)}
-	if !stream.open() || !stream.write([]ClusterEvent{{Type: EventStatus, MapVersion: status.MapVersion, Status: status}}) {
+	stream.begin()
+	if !stream.write([]ClusterEvent{{Type: EventStatus, MapVersion: status.MapVersion, Status: status}}) {
 		return
 	}
 	alive := time.NewTicker(watchAlive)
@@ -81,17 +82,16 @@ type clusterStream struct {
 	control *http.ResponseController
 }
 
-// open begins the answer. It takes back the server's time limits, which are for requests
-// that end: each line has its own. It reports whether all went well.
-func (c *clusterStream) open() bool {
+// begin sets the header of the answer.
+func (c *clusterStream) begin() {
 	h := c.w.Header()
 	h.Set("Content-Type", "application/x-ndjson")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
-	return c.control.SetReadDeadline(time.Time{}) == nil
 }
 
-// write writes events as lines, and reports whether the client may have got them.
+// write writes events as lines, and reports whether the client may have got them. They have
+// a time limit of their own: the server's is for requests that end.
 func (c *clusterStream) write(events []ClusterEvent) bool {
 	if len(events) == 0 {
 		return true

@@ -76,6 +76,9 @@ func (t *timelines) Erase(ctx context.Context, user []byte) (admin.Erasure, erro
 	if err != nil {
 		return admin.Erasure{}, err
 	}
+	if !t.readings.timelines.KeepsHistory() {
+		return admin.Erasure{}, &admin.Refusal{Code: codec.CodeNoHistory, Message: "a node without history cannot promise that what is erased stays hidden"}
+	}
 	ctx, cancel := context.WithTimeout(ctx, eraseTimeout)
 	defer cancel()
 	retention, err := t.reader.Retention(ctx)

@@ -333,7 +333,9 @@ func TestOtherNodesUsers(t *testing.T) {
 			r, answer := ask(t, n, method, "/v1/history?user="+user, "")
 			owner := r.Header.Get("Godwit-Node-Url")
 			switch {
-			case mine && (r.StatusCode != 200 || owner != ""):
+			case mine && method == "DELETE" && (r.StatusCode != 404 || !strings.Contains(answer, `"code":"no_history"`)):
+				t.Errorf("%s of its own user, without history: %s, %s", method, r.Status, answer)
+			case mine && method == "GET" && (r.StatusCode != 200 || owner != ""):
 				t.Errorf("%s of its own user: %s, %s", method, r.Status, answer)
 			case !mine && (r.StatusCode != 421 || owner != "wss://n2.example/v1/connect" || !strings.Contains(answer, `"code":"not_owner"`) || !strings.Contains(answer, `node \"n2\"`)):
 				t.Errorf("%s of another's user: %s, %q, %s", method, r.Status, owner, answer)

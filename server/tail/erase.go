@@ -30,11 +30,21 @@ func (t *Tail) Erased(user []byte) int64 {
 	return -1
 }
 
+// ErasuresFrom returns the offset from which on the tail remembers every user's last erasure,
+// math.MaxInt64 if it has not begun. It moves up when there are more than it may remember.
+func (t *Tail) ErasuresFrom() int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.erasedFrom
+}
+
 // mark remembers an erasure.
 func (t *content) mark(user string, offset int64) {
 	if _, ok := t.erased[user]; !ok {
 		if len(t.erased) == maxErasures {
-			t.unmark(t.furthestBack())
+			forgotten := t.furthestBack()
+			t.erasedFrom = max(t.erasedFrom, t.erased[forgotten]+1)
+			t.unmark(forgotten)
 		}
 		if t.erased == nil {
 			t.erased = make(map[string]int64)

@@ -2,6 +2,7 @@ package tail
 
 import (
 	"bytes"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -40,6 +41,7 @@ type content struct {
 	// erased has the offset of each user's last erasure; nil if there is none.
 	erased      map[string]int64
 	erasedBytes int64
+	erasedFrom  int64 // see ErasuresFrom
 }
 
 // record is a record that is kept.
@@ -78,6 +80,7 @@ func NewTail() *Tail {
 func (t *Tail) init() {
 	t.floor.Store(-1)
 	t.end.Store(-1)
+	t.erasedFrom = math.MaxInt64
 }
 
 // End returns the offset of the last record that has been looked at. What of it is
@@ -107,6 +110,7 @@ func (t *Tail) Begin(offset, since int64) {
 			t.unmark(user)
 		}
 	}
+	t.erasedFrom = min(t.erasedFrom, offset)
 	t.known = since + backplane.DuplicateWindow.Milliseconds()
 	t.forget(offset - 1)
 }
@@ -228,7 +232,7 @@ func (t *Tail) forget(offset int64) {
 func (t *Tail) clear() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.erased, t.erasedBytes = nil, 0
+	t.erased, t.erasedBytes, t.erasedFrom = nil, 0, math.MaxInt64
 	t.forget(t.end.Load())
 }
 

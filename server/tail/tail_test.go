@@ -269,6 +269,33 @@ func TestErase(t *testing.T) {
 	}
 }
 
+// TestErasuresFrom: the tail tells from where on it remembers all erasures.
+func TestErasuresFrom(t *testing.T) {
+	ts := NewTails(1, 1, 1, 1<<20)
+	w, tail := ts.Worker(0), ts.Partition(0)
+	want := func(when string, want int64) {
+		t.Helper()
+		if got := tail.ErasuresFrom(); got != want {
+			t.Errorf("%s: from %d, want %d", when, got, want)
+		}
+	}
+	want("before it has begun", math.MaxInt64)
+	w.Begin(0, 30, 0)
+	want("when it has begun", 30)
+	w.Begin(0, 50, 0)
+	want("when the log has lost what came next", 30)
+	w.Begin(0, 20, 0)
+	want("when the log was cut off", 20)
+	for i := range maxErasures + 10 {
+		tail.Erase(fmt.Appendf(nil, "user-%d", i), 100+2*int64(i))
+	}
+	want("when the first ten were forgotten", 119)
+	ts.Drop(0)
+	want("when the partition was given up", math.MaxInt64)
+	w.Begin(0, 5000, 0)
+	want("when it has begun again", 5000)
+}
+
 func TestErasuresAreBounded(t *testing.T) {
 	tail := NewTail()
 	user := func(i int) []byte { return fmt.Appendf(nil, "user-%d", i) }

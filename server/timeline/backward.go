@@ -95,12 +95,16 @@ func (b *backward) read(ctx context.Context) error {
 	if s.cfg.Store == nil {
 		return ErrNoHistory
 	}
-	pos, err := s.positionOf(ctx, b.q.Partition, top-1)
+	pos, erased, err := s.below(ctx, b.q.User, b.q.Partition, top-1)
+	b.q.After = max(b.q.After, erased)
 	switch {
 	case err != nil:
 		return err
 	case pos.stale != nil:
 		return s.fail(HistoryUnavailable, pos.stale)
+	case top <= b.q.After:
+		b.more = false
+		return nil
 	case top > pos.Offset:
 		var full bool
 		if pos, full, err = b.log(ctx, pos, top); err != nil || full {

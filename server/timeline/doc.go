@@ -43,9 +43,14 @@
 // # Erasures
 //
 // An erasure hides what precedes it from everybody as soon as the owner's tail has seen
-// it, and from then on for good, provided that history comes to it before the partition
-// gets another owner. If history lags further than that, it is hidden again when
-// history has applied it.
+// it, and from then on for good. Three know of erasures, each of a range as well: the store of
+// those that it has applied, the tail of those since it began, and, if history was further
+// behind than that when the tail began, a look through the log for what lies between the two.
+// It is made when somebody first reads below the tail; until it has come to its end, such
+// reads fail with HistoryBehind. What the log has at or below the store's floor is
+// told as gone, for nobody but the store knows what of it was erased.
+//
+// A node without history makes no such look, and does not take erasures.
 //
 // # Who may call what
 //

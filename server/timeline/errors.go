@@ -15,8 +15,9 @@ const (
 	HistoryUnavailable Code = iota + 1
 	// LogUnavailable: the log did not answer in time, or with an error.
 	LogUnavailable
-	// HistoryBehind: a page needs what history has not applied yet, and that is
-	// more than a window holds, or took longer to read than the timeout.
+	// HistoryBehind: a page needs what history has not applied yet, and that is more than a
+	// window holds, or took longer to read than the timeout; or it is not known yet what
+	// of it was erased, see erasures.
 	HistoryBehind
 	// NoHistory: a page needs history, and the node keeps none.
 	NoHistory

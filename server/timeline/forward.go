@@ -102,9 +102,15 @@ func (s *Service) step(ctx context.Context, q *history.Query) (step, error) {
 	}
 
 	if s.cfg.Store != nil {
-		pos, err := s.positionOf(ctx, q.Partition, q.After)
-		if err != nil {
+		pos, erased, err := s.below(ctx, q.User, q.Partition, q.After)
+		switch {
+		case err != nil:
 			return step{}, err
+		case erased > q.After:
+			return step{upto: erased}, nil
+		case q.After < pos.Floor:
+			// Nor does the log give it: which of it was erased only the store knew.
+			return step{upto: min(pos.Floor, floor), gone: true}, nil
 		}
 		if pos.has(q.After) {
 			older := *q

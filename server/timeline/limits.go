@@ -12,7 +12,7 @@ const (
 	// it up after a few seconds.
 	DefaultTimeout = 5 * time.Second
 
-	// scans is how many windows read the log at a time. A window may hold that part of
+	// scans is how many windows read the log at a time, looks for erasures included. A window may hold that part of
 	// Config.ScanBytes, so those that read never need more than all of it; windows that
 	// do not read give way. The log is read at its full speed by one.
 	scans = 4
@@ -28,6 +28,10 @@ const (
 	// dedupeBytes is what backplane.Dedupe takes for an id. It may take half of a
 	// window; then ids are forgotten before their time.
 	dedupeBytes = 80
+
+	// maxErasures is how many users' erasures are kept of a partition whose history is
+	// behind, beside those that the tail remembers. Who needs more of them waits for history.
+	maxErasures = 4096
 
 	// scanStep is how many records a scan reads before it looks around: wakes those who
 	// wait, and asks whether anybody wants it to go on.

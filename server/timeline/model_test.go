@@ -280,11 +280,11 @@ func (m *model) before(user string, p backplane.Partition) before {
 		now: time.Now().UnixMilli(), floor: t.Floor(), end: t.End(), from: m.feeds[p].from,
 		applied: history.Applied{Offset: -1, Floor: -1},
 	}
-	if b.erased = m.erased(p, user, b.end); b.erased < b.from {
-		b.erased = -1
-	}
 	if m.store != nil {
 		b.applied = m.store.position(p)
+	}
+	if b.erased = m.erased(p, user, b.end); b.erased < b.from && !m.found(p, b.erased, b.applied) {
+		b.erased = -1
 	}
 	for offset, f := range m.facts[p] {
 		if offset > b.applied.Offset {
@@ -292,6 +292,12 @@ func (m *model) before(user string, p backplane.Partition) before {
 		}
 	}
 	return b
+}
+
+// found reports whether an erasure that stands before the tail can be known: history has
+// applied it, or lets the node look for it in the log.
+func (m *model) found(p backplane.Partition, erasure int64, applied history.Applied) bool {
+	return m.store != nil && (erasure >= m.log.partitions[p].first || erasure <= applied.Offset && m.absent == fine)
 }
 
 // read reads a page forward and checks it.
@@ -401,6 +407,7 @@ func (m *model) startOfLog(p backplane.Partition) int64 {
 // (after, gone].
 func (m *model) mayBeGone(what string, p backplane.Partition, after, gone int64, b before) {
 	switch {
+	case m.store != nil && (m.floor(p) > after || time.Since(m.reset) <= appliedAge):
 	case after >= m.sure(p)-1:
 		m.rt.Fatalf("%s: the log has it", what)
 	case b.floor <= after:
@@ -514,11 +521,13 @@ func (m *model) resolve() {
 	if nothing := m.service.NothingMissed([]byte(user), p, after); (nothing || !r.Missed && !r.Future) && len(missed) > 0 {
 		m.rt.Fatalf("%s: missed %v", what, missed)
 	}
-	after = max(after, b.erased)
+	if b.erased > b.applied.Offset || b.erased >= b.from {
+		after = max(after, b.erased) // of others only the store knows
+	}
 	switch {
 	case r.Gone >= 0:
 		m.mayBeGone(what, p, after, r.Gone, b)
-	case r.Future || b.floor <= after || m.startOfLog(p)-1 <= after:
+	case r.Future || b.floor <= after || m.startOfLog(p)-1 <= after && (b.applied.Floor <= after || m.absent != fine):
 	case m.store != nil && b.applied.Floor <= after && b.applied.Offset >= min(b.floor, m.startOfLog(p)-1):
 	default:
 		m.rt.Fatalf("%s: nobody has it", what)

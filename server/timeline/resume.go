@@ -74,26 +74,32 @@ func (s *Service) gone(ctx context.Context, user []byte, p backplane.Partition, 
 		return -1, err
 	}
 	upto := min(at.sure-1, floor) // what stands up to there cannot be had from log or tail
-	if after >= upto {
-		return -1, nil
-	}
 	if s.cfg.Store == nil {
+		if after >= upto {
+			return -1, nil
+		}
 		return upto, nil
 	}
 	pos, err := s.positionOf(ctx, p, after)
-	if err == nil && (pos.stale != nil || pos.lacks(after, upto)) {
+	if err == nil && pos.lost(after, upto) >= 0 {
 		// Before it is told as gone: history may have come to it by now.
 		pos, err = s.latest(ctx, p)
 	}
+	if err != nil {
+		return -1, err
+	}
+	lost := pos.lost(after, upto)
+	if lost < 0 {
+		return -1, nil
+	}
+	_, erased, err := s.below(ctx, user, p, after)
 	switch {
 	case err != nil:
 		return -1, err
-	case pos.Offset < upto:
-		return upto, nil // what stands between the store and the next place
-	case pos.Floor > after:
-		return min(pos.Floor, upto), nil
+	case erased > after:
+		return s.gone(ctx, user, p, erased)
 	}
-	return -1, nil
+	return min(lost, floor), nil
 }
 
 // NothingMissed reports whether a user who has everything up to an offset has missed
@@ -131,7 +137,7 @@ func (s *Service) Last(ctx context.Context, user []byte, p backplane.Partition, 
 	if end >= 0 {
 		q.Before = floor + 1
 	}
-	pos, err := s.positionOf(ctx, p, q.Before-2)
+	pos, erased, err := s.below(ctx, user, p, q.Before-2)
 	if err == nil {
 		err = pos.stale
 	}
@@ -139,7 +145,7 @@ func (s *Service) Last(ctx context.Context, user []byte, p backplane.Partition, 
 		return 0, s.fail(HistoryUnavailable, err)
 	}
 	q.Before = min(q.Before, pos.Offset+1)
-	q.After = max(q.After, pos.Floor)
+	q.After = max(q.After, pos.Floor, erased)
 	q.Limit -= len(page.Entries)
 	if q.After < q.Before-1 {
 		older, floor, err := s.read(ctx, &q)

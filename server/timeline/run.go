@@ -50,18 +50,13 @@ func (w *window) listen(ctx context.Context, limit time.Duration) bool {
 // work waits for its turn to read the log, and takes it.
 func (w *window) work(ctx context.Context) {
 	ws := w.windows
-	ws.queued.Add(1)
-	select {
-	case ws.turns <- struct{}{}:
-		ws.queued.Add(-1)
-	case <-ctx.Done():
-		ws.queued.Add(-1)
+	if ws.takeTurn(ctx) != nil {
 		return
 	}
 	w.read(true)
 	moved, err := w.turn(ctx)
 	w.read(false)
-	<-ws.turns
+	ws.giveTurn()
 
 	log := ws.service.cfg.Log.With("partition", w.partition)
 	switch failed := err != nil && ctx.Err() == nil; {

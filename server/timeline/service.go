@@ -17,8 +17,9 @@ type Service struct {
 	ctx      context.Context // until Close
 	cancel   context.CancelFunc
 	applied  *shared[[]history.Applied]
-	bounds   []shared[bounds] // by partition
-	starts   []shared[start]  // by partition
+	bounds   []shared[bounds]    // by partition
+	starts   []shared[start]     // by partition
+	erasures []shared[*erasures] // by partition
 	windows  windows
 	counters Counters
 
@@ -46,7 +47,10 @@ func New(cfg Config) (*Service, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Service{cfg: cfg, bounds: make([]shared[bounds], cfg.N), starts: make([]shared[start], cfg.N)}
+	s := &Service{
+		cfg: cfg, bounds: make([]shared[bounds], cfg.N), starts: make([]shared[start], cfg.N),
+		erasures: make([]shared[*erasures], cfg.N),
+	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.applied = &shared[[]history.Applied]{service: s, ask: s.askApplied}
 	for p := range s.bounds {
@@ -54,10 +58,15 @@ func New(cfg Config) (*Service, error) {
 		s.bounds[p].ask = func(ctx context.Context) (bounds, error) { return s.askBounds(ctx, backplane.Partition(p)) }
 		s.starts[p].service = s
 		s.starts[p].ask = func(ctx context.Context) (start, error) { return s.askStart(ctx, backplane.Partition(p)) }
+		s.erasures[p].service = s
+		s.erasures[p].ask = func(ctx context.Context) (*erasures, error) { return s.askErasures(ctx, backplane.Partition(p)) }
 	}
 	s.windows.init(s)
 	return s, nil
 }
+
+// KeepsHistory reports whether there is a store.
+func (s *Service) KeepsHistory() bool { return s.cfg.Store != nil }
 
 // Counters returns what the Service counts.
 func (s *Service) Counters() *Counters { return &s.counters }
@@ -170,8 +179,17 @@ type position struct {
 // has reports whether the store has what follows an offset.
 func (a *position) has(after int64) bool { return a.Floor <= after && after < a.Offset }
 
-// lacks reports whether the store does not have all that follows after up to upto.
-func (a *position) lacks(after, upto int64) bool { return a.Floor > after || a.Offset < upto }
+// lost returns the offset up to which some of what follows after is gone, if what stands up to
+// upto can be had from the store only; -1 if nothing is.
+func (a *position) lost(after, upto int64) int64 {
+	switch {
+	case after < upto && a.Offset < upto:
+		return max(upto, a.Floor) // what stands between the store and the next place
+	case after < a.Floor:
+		return a.Floor
+	}
+	return -1
+}
 
 // positionOf returns how far the store has come. lacks tells what a reader needs to be
 // behind it: if it is not, the store is asked again, as it may have come further since.

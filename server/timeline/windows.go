@@ -17,7 +17,7 @@ type windows struct {
 	// Static.
 	service *Service
 	share   int64         // the bytes that one may take
-	turns   chan struct{} // has a value for each window that reads the log
+	turns   chan struct{} // has a value for each that reads the log: a window, or a look for erasures
 
 	queued atomic.Int32 // how many wait for a turn
 
@@ -37,6 +37,20 @@ func (ws *windows) init(s *Service) {
 	ws.turns = make(chan struct{}, scans)
 	ws.open = make(map[backplane.Partition]*window)
 }
+
+// takeTurn waits until the caller may read the log; giveTurn lets others.
+func (ws *windows) takeTurn(ctx context.Context) error {
+	ws.queued.Add(1)
+	defer ws.queued.Add(-1)
+	select {
+	case ws.turns <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (ws *windows) giveTurn() { <-ws.turns }
 
 // forward waits until the window of q's partition can tell something of what
 // follows q.After: entries, or that it is gone, or that there is nothing up to where

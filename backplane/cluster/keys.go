@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"strconv"
-	"strings"
 
 	"github.com/godwit-im/godwit/backplane"
 )
@@ -51,7 +50,7 @@ func ValidID(id string) bool {
 // form that PartitionKey writes.
 func parsePartitionKey(text string) (backplane.Partition, bool) {
 	p, err := strconv.ParseUint(text, 10, 31)
-	if err != nil || p >= backplane.MaxPartitions || strings.HasPrefix(text, "+") || strconv.FormatUint(p, 10) != text {
+	if err != nil || p >= backplane.MaxPartitions || strconv.FormatUint(p, 10) != text {
 		return 0, false
 	}
 	return backplane.Partition(p), true

@@ -15,6 +15,9 @@ const (
 	CodeUnknownKind Code = "unknown_kind"
 	// CodeNotReady: the cluster has no settings yet.
 	CodeNotReady Code = "not_ready"
+	// CodeExpired: the request waited for a controller for longer than anybody waits for
+	// its result.
+	CodeExpired Code = "expired"
 	// CodeNewerRecord: the record that would change has a format that this controller
 	// does not understand.
 	CodeNewerRecord Code = "newer_record"
@@ -61,6 +64,7 @@ var Codes = map[Code]string{
 	CodeUnchanged:     "Everything is as asked already.",
 	CodeUnknownKind:   "The controller knows no such request.",
 	CodeNotReady:      "The cluster has no settings yet: its first controller writes them.",
+	CodeExpired:       "The request waited for a controller for too long; ask again.",
 	CodeNewerRecord:   "The record was written by a newer version of godwit; ask again once the controller runs that version.",
 	CodeBadID:         "An id is 1 to 64 letters, digits, dots, underscores and hyphens.",
 	CodeUnknownNode:   "The cluster has no node of that id.",

@@ -133,9 +133,6 @@ func (b *builder) setPartition(a Assignment) {
 		b.partitions = append(b.partitions, Assignment{Partition: backplane.Partition(len(b.partitions))})
 	}
 	b.partitions[p] = a
-	for n := len(b.partitions); n > 0 && b.partitions[n-1].Owner == ""; n-- {
-		b.partitions = b.partitions[:n-1]
-	}
 }
 
 func findNode(nodes []Node, id string) (int, bool) {

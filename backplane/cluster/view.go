@@ -1,9 +1,6 @@
 package cluster
 
 import (
-	"cmp"
-	"slices"
-	"strings"
 	"sync/atomic"
 
 	"github.com/hashicorp/go-memdb"
@@ -12,8 +9,8 @@ import (
 // View is the sum of all records of the cluster's topic, with watches. One goroutine
 // applies changes, all others read.
 //
-// What Snapshot returns is never behind what Get, List and Pending tell, and by the
-// time a watch fires both are as new as the change that it fires for.
+// What Snapshot returns is never behind what Get and List tell, and by the time a
+// watch fires both are as new as the change that it fires for.
 type View struct {
 	// Static.
 	db *memdb.MemDB
@@ -112,27 +109,4 @@ func (v *View) Changed(prefix string) <-chan struct{} {
 	rows, err := txn.Get(table, byStart, prefix)
 	must(err)
 	return rows.WatchCh()
-}
-
-// Pending returns the requests that have no result yet, in the order in which they
-// came. Any goroutine may call it.
-func (v *View) Pending() []Change {
-	txn := v.db.Txn(false)
-	answered := make(map[string]bool)
-	rows, err := txn.Get(table, byStart, PrefixResult)
-	must(err)
-	for row := rows.Next(); row != nil; row = rows.Next() {
-		answered[strings.TrimPrefix(row.(*Change).Key, PrefixResult)] = true
-	}
-	var pending []Change
-	rows, err = txn.Get(table, byStart, PrefixRequest)
-	must(err)
-	for row := rows.Next(); row != nil; row = rows.Next() {
-		c := row.(*Change)
-		if _, ok := c.Body.(Request); ok && !answered[strings.TrimPrefix(c.Key, PrefixRequest)] {
-			pending = append(pending, *c)
-		}
-	}
-	slices.SortFunc(pending, func(a, b Change) int { return cmp.Compare(a.Offset, b.Offset) })
-	return pending
 }

@@ -197,27 +197,6 @@ func TestWatchersFindTheNewView(t *testing.T) {
 	wg.Wait()
 }
 
-func TestPending(t *testing.T) {
-	v := cluster.NewView()
-	request := func(id string, offset int64) cluster.Change {
-		c := cluster.Put(cluster.Request{ID: id, Kind: cluster.KindRebalance})
-		c.Offset = offset
-		return c
-	}
-	v.Apply(request("z", 1), request("a", 7), request("m", 4), request("done", 2), cluster.Put(cluster.Result{ID: "done"}), newer("request/n"))
-	var got []string
-	for _, c := range v.Pending() {
-		got = append(got, c.Body.(cluster.Request).ID)
-	}
-	if !slices.Equal(got, []string{"z", "m", "a"}) {
-		t.Errorf("pending are %v, want z, m and a", got)
-	}
-	v.Apply(cluster.Delete("request/m"), cluster.Put(cluster.Result{ID: "z"}), cluster.Put(cluster.Result{ID: "a"}))
-	if got := v.Pending(); len(got) != 0 {
-		t.Errorf("pending are %v, want none", got)
-	}
-}
-
 func TestSeal(t *testing.T) {
 	s := new(cluster.Snapshot).With(cluster.Put(cluster.Controller{Version: 41, Node: "a", Epoch: 1}))
 	changes := make([]cluster.Change, 0, 8)
@@ -248,9 +227,6 @@ func describe(v *cluster.View) string {
 	all, _ := v.List("")
 	for _, c := range all {
 		fmt.Fprintf(&b, "%d %d %s %s\n", c.Offset, c.Time, c.Key, c.Record().Value)
-	}
-	for _, c := range v.Pending() {
-		fmt.Fprintln(&b, "pending", c.Key)
 	}
 	b.WriteString(describeSnapshot(v.Snapshot()))
 	return b.String()

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/godwit-im/godwit/backplane"
 	"github.com/godwit-im/godwit/backplane/cluster"
 )
 
@@ -28,6 +29,7 @@ const (
 	KindTake     Kind = "take"     // the node becomes the controller
 	KindBegin    Kind = "begin"    // a new cluster gets its settings
 	KindReplace  Kind = "replace"  // others take the place of silent nodes
+	KindPromote  Kind = "promote"  // a standby becomes active, for no active node is there
 	KindFlip     Kind = "flip"     // partitions change their owners, who are ready
 	KindRelease  Kind = "release"  // previous owners have let go
 	KindGrant    Kind = "grant"    // a request is granted
@@ -156,6 +158,29 @@ func (d *step) begin() bool {
 	d.kind = KindBegin
 	d.say("The cluster begins with %d partitions of generation %d.", settings.Partitions, settings.Generation)
 	return true
+}
+
+// groups are partitions by a node.
+type groups map[string][]backplane.Partition
+
+func (g groups) add(node string, p backplane.Partition) { g[node] = append(g[node], p) }
+
+// nodes returns the nodes in the order of their ids.
+func (g groups) nodes() []string { return slices.Sorted(maps.Keys(g)) }
+
+// of returns the partitions of a node.
+func (g groups) of(node string) cluster.Ranges { return cluster.RangesOf(g[node]) }
+
+// all returns the partitions of all nodes.
+func (g groups) all() cluster.Ranges {
+	return cluster.RangesOf(slices.Concat(slices.Collect(maps.Values(g))...))
+}
+
+// fromGroups adds the partitions of nodes to what the decision is made from.
+func (d *step) fromGroups(name string, g groups) {
+	for _, node := range g.nodes() {
+		d.from(name+node, "%s", g.of(node))
+	}
 }
 
 // count writes a number of partitions for people, and which they are.

@@ -18,8 +18,11 @@
 //     for them; the rest goes to one standby, or is spread as cluster.Target says.
 //   - moves that have come as far as the beats tell: a partition whose next owner is warm
 //     flips; a previous owner that has let go is released.
+//   - requests to join that are the next in line.
+//   - a standby to be active, where no active node is there.
+//   - owners for partitions that have none, as in a new cluster, among all that have
+//     joined by then.
 //   - requests, in the order of the log, each with a result.
-//   - owners for partitions that have none, as in a new cluster.
 //   - nodes that asked to leave and have nothing any more.
 //   - moves to begin or to call off, towards cluster.Target.
 //   - results and requests that nobody waits for any more.

@@ -3,7 +3,6 @@ package control
 import (
 	"github.com/godwit-im/godwit/backplane"
 	"github.com/godwit-im/godwit/backplane/cluster"
-	"github.com/godwit-im/godwit/backplane/cluster/beats"
 )
 
 // BalanceID is the id of the request that the controller writes to itself while
@@ -20,48 +19,50 @@ func (d *step) warm(a cluster.Assignment) bool {
 }
 
 // flip makes the next owners the owners where they are ready. A partition that a
-// previous owner still serves waits: there is one place for a previous owner, and
-// its clients would be cut off.
+// previous owner still serves waits, for there is one place for a previous owner, and
+// its clients would be cut off; unless it goes back to just that one.
 func (d *step) flip() bool {
-	var ps []backplane.Partition
+	ready := make(groups)
 	var changes []cluster.Change
 	for p := range backplane.Partition(d.s.N()) {
 		a := d.s.Assignment(p)
-		if a.Next == "" || a.Previous != "" || !d.ours(a) || !d.ableID(a.Next) || !d.warm(a) {
+		if a.Next == "" || a.Previous != "" && a.Previous != a.Next || !d.ours(a) || !d.ableID(a.Next) || !d.warm(a) {
 			continue
 		}
 		a.Owner, a.Next, a.Previous = a.Next, "", a.Owner
-		ps, changes = append(ps, p), append(changes, cluster.Put(a))
+		ready.add(a.Owner, p)
+		changes = append(changes, cluster.Put(a))
 	}
-	if len(ps) == 0 {
+	if len(changes) == 0 {
 		return false
 	}
 	d.put(changes...)
 	d.kind = KindFlip
-	d.say("The next owners are warm for %s and own them now.", count(cluster.RangesOf(ps)))
-	d.fromBeats("warm_at_", func(b beats.Beat) cluster.Ranges { return b.Warm })
+	d.say("The next owners are warm and take %s.", count(ready.all()))
+	d.fromGroups("warm_at_", ready)
 	return true
 }
 
 // release notes where the previous owner has let go, or is gone.
 func (d *step) release() bool {
-	var ps []backplane.Partition
+	free := make(groups)
 	var changes []cluster.Change
 	for p := range backplane.Partition(d.s.N()) {
 		a := d.s.Assignment(p)
 		if a.Previous == "" || !d.ours(a) || !d.released(a) {
 			continue
 		}
+		free.add(a.Previous, p)
 		a.Previous = ""
-		ps, changes = append(ps, p), append(changes, cluster.Put(a))
+		changes = append(changes, cluster.Put(a))
 	}
-	if len(ps) == 0 {
+	if len(changes) == 0 {
 		return false
 	}
 	d.put(changes...)
 	d.kind = KindRelease
-	d.say("The previous owners have let go of %s.", count(cluster.RangesOf(ps)))
-	d.fromBeats("released_by_", func(b beats.Beat) cluster.Ranges { return b.Released })
+	d.say("The previous owners have let go of %s.", count(free.all()))
+	d.fromGroups("released_by_", free)
 	return true
 }
 
@@ -71,15 +72,6 @@ func (d *step) released(a cluster.Assignment) bool {
 	}
 	seen, ok := d.watch.Latest(a.Previous)
 	return ok && seen.Version >= a.Version && seen.Released.Contains(a.Partition)
-}
-
-// fromBeats adds what the beats of the nodes list.
-func (d *step) fromBeats(name string, listed func(beats.Beat) cluster.Ranges) {
-	for _, seen := range d.watch.Nodes() {
-		if rs := listed(seen.Beat); rs.Len() > 0 {
-			d.from(name+seen.Node, "%s", rs)
-		}
-	}
 }
 
 // retire lets nodes go that asked to leave and have handed over everything.

@@ -28,8 +28,8 @@ func (d *step) replace() bool {
 		owned := lost[n.ID]
 		if n.State == cluster.Active {
 			d.become(n, cluster.Standby, cluster.ReasonSuspected)
-			if spare, ok := cluster.BestStandby(d.s, d.m, n.ID); ok && len(owned) > 0 {
-				d.say("%s is silent: the standby %s takes its place and %s.", n.ID, spare.ID, count(cluster.RangesOf(owned)))
+			if spare, ok := d.standby(); ok && len(owned) > 0 {
+				d.say("%s is silent: the standby %s takes its place and %s.", n.ID, spare.ID, count(lost.of(n.ID)))
 				d.become(spare, cluster.Active, cluster.ReasonReplaced)
 				d.give(owned, func(backplane.Partition) string { return spare.ID })
 				continue
@@ -37,7 +37,7 @@ func (d *step) replace() bool {
 			d.say("%s is silent and becomes a standby.", n.ID)
 		}
 		if len(owned) > 0 {
-			d.say("Of silent %s, %s are spread over the others.", n.ID, count(cluster.RangesOf(owned)))
+			d.say("The others take %s of %s.", count(lost.of(n.ID)), n.ID)
 			rest = append(rest, owned...)
 		}
 	}
@@ -51,14 +51,28 @@ func (d *step) replace() bool {
 			d.from("last_beat_of_"+id, "%d", seen.Time)
 		}
 	}
+	d.from("log_time", "%d", d.watch.Now())
+	return true
+}
+
+// promote makes a standby active where no active node is there: whatever is there besides
+// is on its way out.
+func (d *step) promote() bool {
+	spare, ok := d.standby()
+	if !ok || slices.ContainsFunc(d.s.Nodes(), d.able) {
+		return false
+	}
+	d.become(spare, cluster.Active, cluster.ReasonPromoted)
+	d.kind = KindPromote
+	d.say("No active node is there: the standby %s becomes one.", spare.ID)
 	return true
 }
 
 // flipOff takes suspected nodes out of their roles: their partitions go to who is warm for
 // them. It returns those that nobody is warm for, by owner.
-func (d *step) flipOff() map[string][]backplane.Partition {
-	lost := make(map[string][]backplane.Partition)
-	flipped := make(map[string][]backplane.Partition)
+func (d *step) flipOff() (lost groups) {
+	lost = make(groups)
+	flipped := make(groups)
 	called := 0
 	var changes []cluster.Change
 	for p := range backplane.Partition(d.s.N()) {
@@ -72,10 +86,10 @@ func (d *step) flipOff() map[string][]backplane.Partition {
 		}
 		switch {
 		case d.m.Suspected[a.Owner] && d.warm(a):
-			flipped[a.Owner] = append(flipped[a.Owner], p)
+			flipped.add(a.Owner, p)
 			a = owned(a, a.Next)
 		case d.m.Suspected[a.Owner]:
-			lost[a.Owner] = append(lost[a.Owner], p)
+			lost.add(a.Owner, p)
 			continue // it changes when it is given to somebody
 		case d.m.Suspected[a.Next]:
 			called++
@@ -85,8 +99,8 @@ func (d *step) flipOff() map[string][]backplane.Partition {
 			changes = append(changes, cluster.Put(a))
 		}
 	}
-	for _, owner := range slices.Sorted(maps.Keys(flipped)) {
-		d.say("%s is silent: others are warm for %s and take them.", owner, count(cluster.RangesOf(flipped[owner])))
+	for _, owner := range flipped.nodes() {
+		d.say("The others are warm for %s of silent %s and take that over.", count(flipped.of(owner)), owner)
 	}
 	switch {
 	case called > 0:
@@ -125,7 +139,7 @@ func (d *step) spread(ps []backplane.Partition) {
 		return
 	}
 	if !slices.ContainsFunc(d.s.Nodes(), d.able) {
-		if spare, ok := cluster.BestStandby(d.s, d.m, ""); ok {
+		if spare, ok := d.standby(); ok {
 			d.say("No active node is there: the standby %s becomes one.", spare.ID)
 			d.become(spare, cluster.Active, cluster.ReasonPromoted)
 		}
@@ -160,6 +174,18 @@ func (d *step) give(ps []backplane.Partition, to func(backplane.Partition) strin
 		changes = append(changes, cluster.Put(owned(a, to(p))))
 	}
 	d.put(changes...)
+}
+
+// standby returns the standby that is to become active next: one that was heard, since
+// nobody is suspected while the beats are young or the log was ill.
+func (d *step) standby() (cluster.Node, bool) {
+	m := cluster.Moment{Now: d.m.Now, Suspected: maps.Clone(d.m.Suspected)}
+	for _, n := range d.s.Nodes() {
+		if !d.watch.Heard(n.ID) {
+			m.Suspected[n.ID] = true
+		}
+	}
+	return cluster.BestStandby(d.s, m, "")
 }
 
 // become changes the state of a node.

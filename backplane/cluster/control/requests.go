@@ -16,6 +16,13 @@ const CodeExpired cluster.Code = "expired"
 // milliseconds, so that many go in one decision.
 const sweepAfter = 60_000
 
+// welcome judges the first request that has no result if it is one to join. It comes
+// before partitions are given to those who are there.
+func (d *step) welcome() bool {
+	pending := d.pending()
+	return len(pending) > 0 && pending[0].Body.(cluster.Request).Kind == cluster.KindJoin && d.answer()
+}
+
 // answer judges the first request that has no result.
 func (d *step) answer() bool {
 	pending := d.pending()

@@ -52,6 +52,7 @@ func newRoot() *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
+		newCluster(),
 		newConfig(),
 		newDev(),
 		newHashCheck(),

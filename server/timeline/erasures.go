@@ -80,7 +80,9 @@ func (s *Service) askErasures(ctx context.Context, p backplane.Partition) (*eras
 		return nil, err
 	}
 	defer s.windows.giveTurn()
-	applied, err := s.applied.get(ctx, 0)
+	asking, cancel := context.WithTimeout(ctx, s.cfg.Timeout/appliedPart)
+	applied, err := s.applied.get(asking, 0)
+	cancel()
 	if applied == nil {
 		return nil, s.fail(HistoryUnavailable, err)
 	}

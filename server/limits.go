@@ -26,6 +26,9 @@ const (
 	// readBackPause is how often it is looked whether an erasure was read back.
 	readBackPause = 5 * time.Millisecond
 
+	// LeaveTimeout bounds the time in which a node that stops hands its partitions over.
+	LeaveTimeout = 30 * time.Second
+
 	// topicTimeout bounds the check of the topic when a node starts.
 	topicTimeout = 30 * time.Second
 )

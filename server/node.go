@@ -42,6 +42,9 @@ type Options struct {
 	// Sign makes tokens for the pages; nil outside of development.
 	Sign func(user string, ttl time.Duration) (string, error)
 	Log  *slog.Logger
+	// Level is the level of Log, which a setting of the cluster may change; nil where it
+	// cannot.
+	Level *slog.LevelVar
 }
 
 // Node is a running node.
@@ -57,6 +60,9 @@ type Node struct {
 	reads       *readPool
 	verifiers   *verifyPool
 	dispatchers []*delivery.Dispatcher
+	cluster     *clusterPart  // nil where the map is a setting of the node
+	rate        *session.Rate // of every connection
+	failed      chan struct{} // closed when the node cannot go on
 	reactor     *reactor.Reactor
 	admin       *admin.Server
 	advertise   string
@@ -74,7 +80,7 @@ const (
 // caught up with its partitions it refuses them as not ready (see Ready). ctx
 // bounds the start only.
 func Start(ctx context.Context, o Options) (_ *Node, err error) {
-	n := &Node{log: o.Log}
+	n := &Node{log: o.Log, failed: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			n.abort()
@@ -102,6 +108,10 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 	n.verifiers = newVerifyPool(verifier, workers)
 
 	tails := tail.NewTails(c.Kafka.Generation, c.Kafka.Partitions, workers, int64(c.Limits.TailBytes))
+	if c.Cluster.Enabled {
+		n.cluster = &clusterPart{node: c.Node}
+	}
+	n.rate = session.NewRate(c.Limits.SendsPerSecond, c.Limits.SendsBurst)
 	memory := delivery.NewMemory(int64(c.Limits.NodeFrameBytes))
 	deps := &session.Deps{
 		Registry:    registry.New(),
@@ -110,13 +120,13 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 		Memory:      memory,
 		Verifier:    verifier,
 		VerifyLater: n.verifiers.later,
-		Placement:   new(placement.Current),
+		Placement:   placement.NewCurrent(placement.Unknown(c.Kafka.Partitions, c.Node)),
 		Ready:       func() bool { return n.state.Load() == serving && n.consumer.Err() == nil },
 		Reached:     func(p backplane.Partition) bool { return n.consumer.Reached(p) },
-		Degraded:    func() bool { return false },
+		Degraded:    n.cluster.Degraded,
 	}
 	re := reactor.New(reactor.Config{
-		Listen: c.Listen, Loops: c.Loops, FDTables: c.FDTables == config.FDTablesPerLoop, Connections: c.Limits.Connections, Session: sessionConfig(c), Log: o.Log,
+		Listen: c.Listen, Loops: c.Loops, FDTables: c.FDTables == config.FDTablesPerLoop, Connections: c.Limits.Connections, Session: sessionConfig(c, n.rate), Log: o.Log,
 	}, deps)
 	if err := n.consume(kc, workers, deps, re); err != nil {
 		return nil, err
@@ -128,11 +138,13 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 		c.Advertise = config.ConnectURL(re.Addr().String())
 	}
 	n.advertise = c.Advertise
-	place, err := c.Placement()
-	if err != nil {
-		return nil, err
+	if !c.Cluster.Enabled {
+		place, err := c.Placement()
+		if err != nil {
+			return nil, err
+		}
+		deps.Placement.Store(place)
 	}
-	deps.Placement.Store(place)
 	// Loops first: with a descriptor table each, they would keep a copy of whatever is
 	// open already, such as the files of a store. The clients of the log connect when
 	// they are used.
@@ -140,7 +152,7 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 		return nil, err
 	}
 	n.reactor = re
-	if n.store, err = historian.Open(ctx, c, o.Log); err != nil {
+	if n.store, err = historian.Open(ctx, c, kc, o.Log); err != nil {
 		return nil, err
 	}
 	readings, err := n.startReads(c, kc, tails, memory)
@@ -148,17 +160,36 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 		return nil, err
 	}
 	deps.Read = n.reads.later // nobody is let in before the node serves
-	if err := n.startHistory(ctx, c, kc, place); err != nil {
+	if err := n.startHistory(ctx, c, kc, deps.Placement); err != nil {
 		return nil, err
 	}
 	if err := n.startAdmin(c, &o, deps, re, readings); err != nil {
 		return nil, err
 	}
-	if err := n.consumer.Add(place.Partitions(), time.Now().Add(-backplane.Rewind).UnixMilli()); err != nil {
+	if c.Cluster.Enabled {
+		err = n.startAgent(ctx, c, &o, kc, deps, re)
+	} else {
+		err = n.consumer.Add(deps.Placement.Load().Partitions(), time.Now().Add(-backplane.Rewind).UnixMilli())
+	}
+	if err != nil {
 		return nil, err
 	}
+	go n.watchFailures()
 	n.state.Store(serving)
 	return n, nil
+}
+
+// watchFailures closes failed when the node cannot go on. It ends with the reactor.
+func (n *Node) watchFailures() {
+	var left <-chan struct{} // never, without a cluster
+	if a := n.cluster.get(); a != nil {
+		left = a.Failed()
+	}
+	select {
+	case <-n.reactor.Ended():
+	case <-left:
+	}
+	close(n.failed)
 }
 
 // startReads makes what answers questions about timelines.
@@ -180,7 +211,7 @@ func (n *Node) startReads(c *config.Config, kc kafka.Config, tails *tail.Tails, 
 
 // startHistory has the node write the store if it is its own, and else watch whether others
 // write it.
-func (n *Node) startHistory(ctx context.Context, c *config.Config, kc kafka.Config, m *placement.Map) error {
+func (n *Node) startHistory(ctx context.Context, c *config.Config, kc kafka.Config, place *placement.Current) error {
 	if n.store == nil {
 		return nil
 	}
@@ -194,7 +225,7 @@ func (n *Node) startHistory(ctx context.Context, c *config.Config, kc kafka.Conf
 		return err
 	}
 	n.watch = historian.NewWatch(historian.WatchConfig{
-		Store: n.store, Log: n.reader, Generation: c.Kafka.Generation, N: c.Kafka.Partitions, Partitions: m.Partitions(),
+		Store: n.store, Log: n.reader, Generation: c.Kafka.Generation, N: c.Kafka.Partitions, Partitions: func() []backplane.Partition { return place.Load().Partitions() },
 		LogRetention: hc.LogRetention, Logger: n.log,
 	})
 	return nil
@@ -259,7 +290,7 @@ func (n *Node) startAdmin(c *config.Config, o *Options, deps *session.Deps, re *
 		Timelines: &timelines{
 			readings: w, producer: n.producer, reader: n.reader, tails: deps.Tails, placement: deps.Placement, ready: n.Ready,
 		},
-		PublicURL: func() string { return n.advertise }, Log: n.log,
+		Cluster: clusterOf(n.cluster), PublicURL: func() string { return n.advertise }, Log: n.log,
 	}); err != nil {
 		return err
 	}
@@ -271,12 +302,20 @@ func (n *Node) startAdmin(c *config.Config, o *Options, deps *session.Deps, re *
 func (n *Node) Ready() error {
 	switch n.state.Load() {
 	case starting:
-		return errors.New("the node is starting")
+		return errStarting
 	case stopping:
 		return errors.New("the node is stopping")
 	}
+	if n.cluster != nil {
+		if err := n.cluster.get().Ready(); err != nil {
+			return err
+		}
+		return n.consumer.Err()
+	}
 	return n.caughtUp()
 }
+
+var errStarting = errors.New("the node is starting")
 
 // caughtUp returns nil when the consumer has reached the present.
 func (n *Node) caughtUp() error {
@@ -291,6 +330,9 @@ func (n *Node) caughtUp() error {
 
 // warning returns what an operator must look into although the node serves.
 func (n *Node) warning() error {
+	if a := n.cluster.get(); a != nil && a.Err() != nil {
+		return a.Err()
+	}
 	switch {
 	case n.historian != nil:
 		return n.historian.Err()
@@ -307,22 +349,47 @@ func (n *Node) URL() string { return n.advertise }
 func (n *Node) AdminURL() string { return "http://" + n.admin.Addr().String() }
 
 // Failed is closed when the node cannot go on; Err says why.
-func (n *Node) Failed() <-chan struct{} { return n.reactor.Ended() }
+func (n *Node) Failed() <-chan struct{} { return n.failed }
 
 // Err returns why the node failed, nil if it was stopped.
-func (n *Node) Err() error { return n.reactor.Err() }
+func (n *Node) Err() error {
+	if a := n.cluster.get(); a != nil && a.Failure() != nil {
+		return a.Failure()
+	}
+	select {
+	case <-n.reactor.Ended():
+		return n.reactor.Err()
+	default:
+		return nil
+	}
+}
 
-// Stop stops the node in order: new connections and sends are refused; clients get
+// Stop stops the node in order: in a cluster it hands its partitions over, for as long as
+// LeaveTimeout; then new connections and sends are refused; clients get
 // the answers to what they sent, then are told to reconnect; what backends asked
 // for is answered; then the log and the loops end. What is not done when ctx ends
 // is cut off, and the error says what that was.
 func (n *Node) Stop(ctx context.Context) error {
+	n.leave(ctx)
 	n.state.Store(stopping)
 	drain, cancel := part(ctx)
 	err := n.reactor.Drain(drain)
 	cancel()
 	err = errors.Join(err, n.admin.Close(ctx), n.producer.Close(ctx))
 	return errors.Join(err, n.end(context.WithoutCancel(ctx)))
+}
+
+// leave hands the node's partitions over to others.
+func (n *Node) leave(ctx context.Context) {
+	a := n.cluster.get()
+	if a == nil || a.Failure() != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, LeaveTimeout)
+	defer cancel()
+	if err := a.Leave(ctx); err != nil {
+		n.log.Warn("the node stops before all of its partitions are handed over", "err", err)
+	}
 }
 
 // part returns a context that ends when two thirds of the time are over that ctx has:
@@ -340,6 +407,9 @@ func part(ctx context.Context) (context.Context, context.CancelFunc) {
 func (n *Node) end(ctx context.Context) error {
 	if n.reactor != nil {
 		n.reactor.Quiesce() // workers may wait for room in a mailbox
+	}
+	if a := n.cluster.get(); a != nil {
+		a.Close()
 	}
 	if n.consumer != nil {
 		n.consumer.Close()
@@ -393,15 +463,14 @@ func (n *Node) abort() {
 	_ = n.end(context.Background())
 }
 
-func sessionConfig(c *config.Config) session.Config {
+func sessionConfig(c *config.Config, rate *session.Rate) session.Config {
 	return session.Config{
 		Node:           c.Node,
 		Body:           int(c.Limits.BodyBytes),
 		QueueMessages:  c.Limits.QueueMessages,
 		QueueBytes:     int(c.Limits.QueueBytes),
 		InFlight:       c.Limits.InFlight,
-		Rate:           c.Limits.SendsPerSecond,
-		Burst:          c.Limits.SendsBurst,
+		Rate:           rate,
 		Answers:        answersPerLoop,
 		Readings:       readingsPerLoop,
 		UpgradeTimeout: c.Limits.UpgradeTimeout,

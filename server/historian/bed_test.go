@@ -86,7 +86,7 @@ func (b *bed) open() history.Store {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.t.Context(), patience)
 	defer cancel()
-	s, err := historian.Open(ctx, b.settings, quiet)
+	s, err := historian.Open(ctx, b.settings, b.kafka, quiet)
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -47,8 +47,8 @@ type WatchConfig struct {
 	Log        Log
 	Generation uint32
 	N          int32
-	// Partitions are those that are looked at.
-	Partitions []backplane.Partition
+	// Partitions returns those that are looked at.
+	Partitions func() []backplane.Partition
 	// LogRetention is how long the log keeps records; with 0, which is for ever, there is
 	// nothing to look for.
 	LogRetention time.Duration
@@ -122,8 +122,8 @@ func (w *Watch) look(ctx context.Context) (alarm, err error) {
 		return nil, err
 	}
 	late := time.Now().Add(-c.LogRetention / 2).UnixMilli()
-	behind := 0
-	for _, p := range c.Partitions {
+	behind, partitions := 0, c.Partitions()
+	for _, p := range partitions {
 		offset, err := c.Log.OffsetAt(ctx, p, late)
 		if err != nil {
 			return nil, err
@@ -136,7 +136,7 @@ func (w *Watch) look(ctx context.Context) (alarm, err error) {
 		return nil, nil
 	}
 	return fmt.Errorf("history is more than %v behind in %d of %d partitions, and the log deletes records after %v; does `godwit history run` run?",
-		c.LogRetention/2, behind, len(c.Partitions), c.LogRetention), nil
+		c.LogRetention/2, behind, len(partitions), c.LogRetention), nil
 }
 
 // Err returns what an operator must look into, as it was found at the last look.

@@ -65,7 +65,7 @@ func TestWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLooked()
 		w := historian.NewWatch(historian.WatchConfig{
-			Store: l, Log: l, Generation: 1, N: 4, Partitions: []backplane.Partition{0, 1, 3},
+			Store: l, Log: l, Generation: 1, N: 4, Partitions: func() []backplane.Partition { return []backplane.Partition{0, 1, 3} },
 			LogRetention: 100 * time.Hour, Logger: quiet,
 		})
 		defer w.Close()
@@ -110,7 +110,7 @@ func TestWatch(t *testing.T) {
 func TestWatchOfAnEndlessLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLooked()
-		w := historian.NewWatch(historian.WatchConfig{Store: l, Log: l, Generation: 1, N: 4, Partitions: []backplane.Partition{0}, Logger: quiet})
+		w := historian.NewWatch(historian.WatchConfig{Store: l, Log: l, Generation: 1, N: 4, Partitions: func() []backplane.Partition { return []backplane.Partition{0} }, Logger: quiet})
 		time.Sleep(1000 * time.Hour)
 		w.Close()
 		if w.Err() != nil || l.looks != 0 {

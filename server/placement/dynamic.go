@@ -69,3 +69,9 @@ func roleOf(a cluster.Assignment, node string) Role {
 	}
 	return None
 }
+
+// Unknown returns the map of a node that does not know its cluster yet: its version is 0,
+// and nobody owns any of the n partitions.
+func Unknown(n int32, self string) *Map {
+	return &Map{self: self, nodes: make([]Node, 1), owner: make([]uint16, n), role: make([]Role, n)}
+}

@@ -68,7 +68,8 @@ func (s *Session) enter(l *Loop, head, early []byte, r *ws.Request, h hello, cla
 	}
 	s.gaps = h.overflow == codec.OverflowGap
 	s.deadline = l.expiry(claims)
-	s.tokens, s.tokensAt = float32(l.config.Burst), uint32(l.Now)
+	_, burst := l.config.Rate.load()
+	s.tokens, s.tokensAt = float32(burst), uint32(l.Now)
 	s.state = stateOpen
 
 	// First register, then read where the log is: see tail.Tails.End.

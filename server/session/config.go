@@ -22,10 +22,9 @@ type Config struct {
 	// being worked out and those in its outbox. A client beyond that does not read
 	// what it asked for and is closed.
 	InFlight int
-	// Rate is how many frames a client may send per second, in bursts of up to Burst;
-	// 0 for no limit. A client as far beyond as a whole burst is closed.
-	Rate  int
-	Burst int
+	// Rate is how many frames a client may send, nil for no limit. A client as far beyond
+	// as a whole burst is closed.
+	Rate *Rate
 	// Answers is how many answers the sessions of one loop together may be waiting
 	// for: the credits of the loop.
 	Answers int
@@ -88,13 +87,14 @@ func (c *Config) codecLimits() codec.Limits {
 
 // welcomeLimits are what a client is told.
 func (c *Config) welcomeLimits() codec.SessionLimits {
+	perSecond, _ := c.Rate.load()
 	return codec.SessionLimits{
 		BodyBytes:      uint32(c.Body),
 		Recipients:     backplane.MaxRecipients,
 		QueueMessages:  uint32(c.QueueMessages),
 		QueueBytes:     uint32(c.QueueBytes),
 		InFlight:       uint32(c.InFlight),
-		SendsPerSecond: uint32(c.Rate),
+		SendsPerSecond: perSecond,
 		PageMessages:   codec.MaxPage,
 		StartMessages:  codec.MaxStart,
 	}

@@ -125,7 +125,7 @@ func TestAnswersNotRead(t *testing.T) {
 }
 
 func TestRate(t *testing.T) {
-	r := newRig(t, func(c *Config) { c.Rate, c.Burst, c.InFlight = 10, 20, 1000 })
+	r := newRig(t, func(c *Config) { c.Rate, c.InFlight = NewRate(10, 20), 1000 })
 	p := r.connect("alice", codec.JSON)
 	stored, limited := 0, 0
 	for i := range 30 {

@@ -60,7 +60,7 @@ const start = 1_700_000_000_000
 func newRig(t *testing.T, change ...func(*Config)) *rig {
 	r := &rig{t: t, peers: map[registry.Handle]*peer{}, fast: true, ready: true}
 	r.config = Config{
-		Node: "n1", Body: 1000, QueueMessages: 8, QueueBytes: 10_000, InFlight: 4, Rate: 0, Answers: 100, Readings: 50,
+		Node: "n1", Body: 1000, QueueMessages: 8, QueueBytes: 10_000, InFlight: 4, Answers: 100, Readings: 50,
 		UpgradeTimeout: 10 * time.Second, Heartbeat: time.Minute, Idle: 3 * time.Minute, CursorLag: 5 * time.Minute,
 	}
 	for _, f := range change {

@@ -198,11 +198,12 @@ func (s *Session) refuseFrame(l *Loop, code backplane.Code, detail string) {
 // flooding takes one frame out of the client's bucket, and reports whether the
 // client is so far beyond its rate that it must go.
 func (s *Session) flooding(l *Loop) bool {
-	rate := float32(l.config.Rate)
-	if rate == 0 {
+	perSecond, most := l.config.Rate.load()
+	if perSecond == 0 {
+		s.tokens = 0
 		return false
 	}
-	burst := float32(l.config.Burst)
+	rate, burst := float32(perSecond), float32(most)
 	now := uint32(l.Now)
 	s.tokens = min(burst, s.tokens+float32(now-s.tokensAt)*rate/1000)
 	s.tokensAt = now

@@ -15,8 +15,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/godwit-im/godwit/codec"
 	"github.com/godwit-im/godwit/backplane/embedded"
+	"github.com/godwit-im/godwit/codec"
 	"github.com/godwit-im/godwit/server"
 	"github.com/godwit-im/godwit/server/config"
 )

@@ -45,14 +45,22 @@ func runNode(o server.Options, started func(*server.Node)) error {
 		o.Log.Error("the node cannot go on", "err", node.Err())
 	}
 	stop() // from here on a signal has its usual effect
-	end, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	timeout := stopTimeout
+	if o.Config.Cluster.Enabled {
+		timeout += server.LeaveTimeout
+	}
+	end, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	return errors.Join(node.Err(), node.Stop(end))
 }
 
 // newLogger returns the log that the settings ask for.
 func newLogger(l config.Log, w io.Writer) (*slog.Logger, error) {
-	var level slog.Level
+	return newLoggerAt(new(slog.LevelVar), l, w)
+}
+
+// newLoggerAt is newLogger with a level that may be changed later on.
+func newLoggerAt(level *slog.LevelVar, l config.Log, w io.Writer) (*slog.Logger, error) {
 	if err := level.UnmarshalText([]byte(l.Level)); err != nil {
 		return nil, fmt.Errorf("log.level: %w", err)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"log/slog"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -27,7 +28,8 @@ acknowledged, unless unsafe is set.`,
 			if err != nil {
 				return err
 			}
-			log, err := newLogger(c.Log, cmd.ErrOrStderr())
+			level := new(slog.LevelVar)
+			log, err := newLoggerAt(level, c.Log, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
@@ -35,7 +37,7 @@ acknowledged, unless unsafe is set.`,
 			if err != nil {
 				return err
 			}
-			return runNode(server.Options{Config: c, Key: key, Log: log}, func(n *server.Node) {
+			return runNode(server.Options{Config: c, Key: key, Log: log, Level: level}, func(n *server.Node) {
 				log.Info("serving", "node", c.Node, "url", n.URL(), "admin", n.AdminURL(), "partitions", c.Partitions.String())
 			})
 		},

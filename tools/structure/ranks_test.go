@@ -58,7 +58,7 @@ var ranks = map[string]int{
 	"server/session":   5,
 	"server/reactor":   6,
 	"server/admin":     6,
-	"server/cluster":   6,
+	"server/agent":     6,
 	"server":           7,
 
 	// The other end of the wire.

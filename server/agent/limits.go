@@ -1,0 +1,34 @@
+package agent
+
+import "time"
+
+const (
+	// turn is how often the agent looks at what depends on time alone: whom to tell that
+	// they have moved, and whether Kafka still answers.
+	turn = 100 * time.Millisecond
+
+	// retryPause is how long it takes until something that failed is tried again.
+	retryPause = 200 * time.Millisecond
+
+	// joinPause is how long it takes until the node asks again to be let in.
+	joinPause = 2 * time.Second
+
+	// flagTimeout is how long a controller that has something to commit, and cannot, keeps
+	// the flag in its beats; then another may take the place.
+	flagTimeout = 4 * time.Second
+
+	// joinTimeout is how long the node waits for the answer to its request to be let in
+	// before it asks again.
+	joinTimeout = 15 * time.Second
+
+	// fencedTimeout is how long a controller that was fenced waits for the record of the one
+	// that did it.
+	fencedTimeout = 5 * time.Second
+
+	// walkParts is how many parts of the registry are walked in a turn, at most: with a
+	// million users, some ten milliseconds' worth.
+	walkParts = 64
+
+	// trailLength is how many decisions are remembered for operators.
+	trailLength = 256
+)

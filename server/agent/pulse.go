@@ -1,0 +1,60 @@
+package agent
+
+import (
+	"time"
+
+	"github.com/godwit-im/godwit/backplane"
+	"github.com/godwit-im/godwit/backplane/cluster"
+	"github.com/godwit-im/godwit/backplane/cluster/beats"
+)
+
+// beat returns the next beat. The beating goroutine calls it.
+func (a *Agent) beat() beats.Beat {
+	b := *a.pulse.Load()
+	a.beaten++
+	b.N = a.beaten
+	b.Degraded = a.degraded.Load()
+	_, b.Connections = a.cfg.Registry.Len()
+	return b
+}
+
+// tell puts together what the beats say of the node.
+func (a *Agent) tell(now time.Time) {
+	b := beats.Beat{Node: a.cfg.Node, Incarnation: a.incarnation, Version: a.core.Snapshot().Version(), Controller: a.lead.flag(now)}
+	var warm, released []backplane.Partition
+	for p := range a.holdings.state {
+		p := backplane.Partition(p)
+		if a.holdings.warm(p) {
+			warm = append(warm, p)
+		} else if a.holdings.released(p) {
+			released = append(released, p)
+		}
+	}
+	b.Warm, b.Released = cluster.RangesOf(warm), cluster.RangesOf(released)
+	a.pulse.Store(&b)
+}
+
+// touch finds out whether Kafka still answers.
+func (a *Agent) touch(now time.Time) {
+	latest := func(times ...time.Time) time.Time {
+		last := a.began
+		for _, t := range times {
+			if t.After(last) {
+				last = t
+			}
+		}
+		return last
+	}
+	degraded := beats.Degraded(now, latest(a.beater.LastBeat()), latest(a.cfg.Produced()),
+		latest(a.listener.LastRead(), a.records.LastRead(), a.cfg.Fetched()))
+	if a.degraded.Swap(degraded) == degraded {
+		return
+	}
+	a.changed()
+	if degraded {
+		a.log.Error("agent: Kafka does not answer: the node is degraded, keeps its clients, and refuses what they send")
+		a.cfg.Loops.TellDegraded()
+	} else {
+		a.log.Info("agent: Kafka answers again")
+	}
+}

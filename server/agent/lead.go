@@ -41,7 +41,7 @@ func (l *lead) step(now time.Time) {
 		return
 	}
 	if l.session == nil {
-		if due && l.waited(now) && l.core.Snapshot().Understood() {
+		if due && l.waited(now) && !l.taken() && l.core.Snapshot().Understood() {
 			l.take(now)
 		}
 		return
@@ -53,6 +53,14 @@ func (l *lead) step(now time.Time) {
 	if d, ok := l.core.Next(l.core.Watch().Now()); ok {
 		l.commit(now, d)
 	}
+}
+
+// taken reports whether another node has just taken the place, so that its beats do not
+// show the flag yet.
+func (l *lead) taken() bool {
+	w := l.core.Watch()
+	c, ok := l.core.Snapshot().Controller()
+	return ok && c.Node != l.a.cfg.Node && w.Heard(c.Node) && w.Now()-c.Since < flagDelay
 }
 
 // waited reports whether this node may try again, after it was fenced.

@@ -1,6 +1,10 @@
 package agent
 
-import "time"
+import (
+	"time"
+
+	"github.com/godwit-im/godwit/backplane/cluster/beats"
+)
 
 const (
 	// turn is how often the agent looks at what depends on time alone: whom to tell that
@@ -20,6 +24,10 @@ const (
 	// joinTimeout is how long the node waits for the answer to its request to be let in
 	// before it asks again.
 	joinTimeout = 15 * time.Second
+
+	// flagDelay is how long it may take, in milliseconds of log time, until the flag of a new
+	// controller is heard: one beat may be lost, and the one before it was on its way.
+	flagDelay = 3 * beats.Interval
 
 	// fencedTimeout is how long a controller that was fenced waits for the record of the one
 	// that did it.

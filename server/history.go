@@ -40,7 +40,7 @@ func StartHistory(ctx context.Context, c *config.Config, log *slog.Logger) (_ *H
 	if err != nil {
 		return nil, err
 	}
-	if p.store, err = historian.Open(ctx, c, log); err != nil {
+	if p.store, err = historian.Open(ctx, c, hc.Kafka, log); err != nil {
 		return nil, err
 	}
 	hc.Store = p.store

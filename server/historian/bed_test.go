@@ -99,11 +99,15 @@ func (b *bed) config(s history.Store) historian.Config { return writing(b.settin
 // writing returns how a Historian of two workers writes all of a store that keeps for a month
 // what the log keeps for a week.
 func writing(c *config.Config, s history.Store) historian.Config {
+	return historian.Config{
+		Store: s, Kafka: kafkaOf(c), Workers: 2, Retention: c.History.Retention, LogRetention: 7 * 24 * time.Hour, Log: quiet,
+	}
+}
+
+func kafkaOf(c *config.Config) kafka.Config {
 	kc := kafka.DefaultConfig()
 	kc.Brokers, kc.Namespace, kc.Generation, kc.Partitions = c.Kafka.Brokers, c.Kafka.Namespace, c.Kafka.Generation, c.Kafka.Partitions
-	return historian.Config{
-		Store: s, Kafka: kc, Workers: 2, Retention: c.History.Retention, LogRetention: 7 * 24 * time.Hour, Log: quiet,
-	}
+	return kc
 }
 
 // write has a Historian write the store until it has all that the log has now.

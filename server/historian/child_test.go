@@ -36,7 +36,7 @@ func writeForever(settings string) error {
 		return err
 	}
 	ctx := context.Background()
-	s, err := historian.Open(ctx, &c, quiet)
+	s, err := historian.Open(ctx, &c, kafkaOf(&c), quiet)
 	if err != nil {
 		return err
 	}

@@ -224,3 +224,20 @@ func testGroupShares(t *testing.T, s stores) {
 		b.close(secondStore)
 	})
 }
+
+// TestAnotherKafka: a store is not written from, or read beside, another cluster whose
+// topics have the same names.
+func TestAnotherKafka(t *testing.T) {
+	here, there := kafkatest.Embedded(t, 1), kafkatest.Real(t, 1)
+	there.Namespace = here.Namespace
+	for _, store := range []string{config.HistoryPebble, config.HistoryCassandra} {
+		t.Run(store, func(t *testing.T) {
+			b := newStores(t, store).bed(t, here)
+			b.close(b.open())
+			if s, err := historian.Open(t.Context(), b.settings, there, quiet); !errors.Is(err, history.ErrForeign) {
+				t.Errorf("opened: %v, %v", s, err)
+			}
+			b.close(b.open())
+		})
+	}
+}

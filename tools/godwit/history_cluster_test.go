@@ -89,7 +89,7 @@ token: {key_file: %s/key}
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	if k.store, err = historian.Open(ctx, c, slog.New(slog.DiscardHandler)); err != nil {
+	if k.store, err = historian.Open(ctx, c, kc, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

@@ -128,7 +128,7 @@ func (r *rebuild) run(ctx context.Context, c *config.Config, embedded bool) (err
 			return err
 		}
 	}
-	if hc.Store, err = historian.Open(ctx, c, r.log); err != nil {
+	if hc.Store, err = historian.Open(ctx, c, hc.Kafka, r.log); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, hc.Store.Close()) }()

@@ -29,6 +29,8 @@ type Config struct {
 	Keyspace string
 	// Namespace and Cluster name the topics whose messages the store keeps, by godwit's
 	// namespace and by the id that Kafka gave its cluster. A store of others is not opened.
+	// One that was opened without a cluster so far is given this one; without one, the store
+	// of any is opened.
 	Namespace, Cluster string
 
 	// Datacenter is where the nodes are that are connected to; it may be empty where

@@ -15,9 +15,17 @@ func testOpen(t *testing.T, cfg cassandra.Config) {
 	if err := cassandra.Create(t.Context(), cfg); err != nil {
 		t.Errorf("Create, again: %v", err)
 	}
+	// It belongs to the first cluster for which it was opened.
+	for _, cluster := range []string{"", "", "one", "", "one"} {
+		cfg.Cluster = cluster
+		open(t, cfg)
+		if err := cassandra.Create(t.Context(), cfg); err != nil {
+			t.Errorf("Create, for %q: %v", cluster, err)
+		}
+	}
 	for name, change := range map[string]func(*cassandra.Config){
 		"namespace": func(c *cassandra.Config) { c.Namespace += "x" },
-		"cluster":   func(c *cassandra.Config) { c.Cluster += "x" },
+		"cluster":   func(c *cassandra.Config) { c.Cluster = "two" },
 	} {
 		other := cfg
 		change(&other)

@@ -49,7 +49,8 @@ var data = []string{"applied", "day", "erasure", "bucket", "conversation", "time
 
 // Create makes the keyspace and the tables where there are none. What exists stays as it
 // is, so it may be called again; its error is history.ErrForeign where the tables belong
-// to another version, namespace or cluster.
+// to another version, namespace or cluster. Which cluster's they are is written down by the
+// first Open that knows it.
 func Create(ctx context.Context, cfg Config) error {
 	if err := cfg.Validate(); err != nil {
 		return err
@@ -102,7 +103,7 @@ func claim(ctx context.Context, session *session, cfg *Config) error {
 	}
 	if set.format == "" {
 		// The format comes last: without it, the tables are still nobody's.
-		for _, row := range [][2]string{{nameNamespace, cfg.Namespace}, {nameCluster, cfg.Cluster}, {nameFormat, format}} {
+		for _, row := range [][2]string{{nameNamespace, cfg.Namespace}, {nameFormat, format}} {
 			if err := session.Query(fmt.Sprintf(insertSetting, cfg.Keyspace), row[0], int64(0), row[1]).ExecContext(ctx); err != nil {
 				return err
 			}
@@ -118,8 +119,8 @@ func (set *settings) belongsTo(cfg *Config) error {
 	if set.format != format {
 		return fmt.Errorf("%w: keyspace %s has format %q, and this version knows %q", history.ErrForeign, cfg.Keyspace, set.format, format)
 	}
-	if set.namespace != cfg.Namespace || set.cluster != cfg.Cluster {
-		return fmt.Errorf("%w: keyspace %s is of namespace %q and cluster %q, not %q and %q",
+	if set.namespace != cfg.Namespace || set.cluster != cfg.Cluster && set.cluster != "" && cfg.Cluster != "" {
+		return fmt.Errorf("%w: keyspace %s keeps the timelines of namespace %q of the Kafka cluster %q, and not those of %q of %q: these need a keyspace of their own",
 			history.ErrForeign, cfg.Keyspace, set.namespace, set.cluster, cfg.Namespace, cfg.Cluster)
 	}
 	return nil

@@ -86,6 +86,11 @@ func (s *Store) adopt(ctx context.Context) error {
 	if err := set.belongsTo(&s.cfg); err != nil {
 		return err
 	}
+	if set.cluster == "" && s.cfg.Cluster != "" {
+		if err := s.session.Query(fmt.Sprintf(insertSetting, s.cfg.Keyspace), nameCluster, int64(0), s.cfg.Cluster).ExecContext(ctx); err != nil {
+			return failed("open", err)
+		}
+	}
 	keep := s.cfg.Retention.Milliseconds()
 	if len(set.epochs) > 0 && set.keep() == keep {
 		s.set.Store(set)

@@ -1,7 +1,6 @@
 package pebble
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,8 +17,10 @@ import (
 
 // Options say what a store belongs to, and what it may use.
 type Options struct {
-	// Namespace and Cluster name the topics whose messages the store keeps. A store of
-	// another namespace or cluster is not opened.
+	// Namespace and Cluster name the topics whose messages the store keeps, by godwit's
+	// namespace and by the id that Kafka gave its cluster. A store of others is not opened.
+	// One that was opened without a cluster so far is given this one; without one, the store
+	// of any is opened.
 	Namespace, Cluster string
 	// CacheBytes is the size of the cache of blocks; 0 is DefaultCacheBytes.
 	CacheBytes int64
@@ -198,26 +199,34 @@ func (s *Store) damaged(err error) {
 	}
 }
 
-// identify checks that the store is ours, or makes it so if it is new.
+// identify checks that the store is ours, or makes it so if it is nobody's.
 func (s *Store) identify(o Options) error {
-	want := encodeMeta(o.Namespace, o.Cluster)
-	got, closer, err := s.db.Get(metaKey)
+	want := meta{o.Namespace, o.Cluster}
+	value, closer, err := s.db.Get(metaKey)
 	if errors.Is(err, pebble.ErrNotFound) {
-		return s.db.Set(metaKey, want, pebble.Sync)
+		return s.db.Set(metaKey, want.encode(), pebble.Sync)
 	}
 	if err != nil {
 		return err
 	}
 	defer closer.Close()
-	version, err := parseVersion(got)
+	version, err := parseVersion(value)
+	if err == nil && version != formatVersion {
+		return fmt.Errorf("%w: %s has format %d, and this version of godwit knows format %d",
+			history.ErrForeign, s.dir, version, formatVersion)
+	}
+	var got meta
+	if err == nil {
+		got, err = parseMeta(value)
+	}
 	switch {
 	case err != nil:
 		return err
-	case version != formatVersion:
-		return fmt.Errorf("%w: %s has format %d, and this version of godwit knows format %d",
-			history.ErrForeign, s.dir, version, formatVersion)
-	case !bytes.Equal(got, want):
-		return fmt.Errorf("%w: %s keeps the timelines of another namespace or cluster", history.ErrForeign, s.dir)
+	case got.namespace != want.namespace || got.cluster != want.cluster && got.cluster != "" && want.cluster != "":
+		return fmt.Errorf("%w: %s keeps the timelines of namespace %q of the Kafka cluster %q, and not those of %q of %q; name another folder, or give these up with `godwit history rebuild`",
+			history.ErrForeign, s.dir, got.namespace, got.cluster, want.namespace, want.cluster)
+	case got.cluster == "" && want.cluster != "":
+		return s.db.Set(metaKey, want.encode(), pebble.Sync)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -181,6 +182,42 @@ func TestForeign(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestClaimed: a store belongs to the first cluster for which it was opened.
+func TestClaimed(t *testing.T) {
+	dir := t.TempDir()
+	for i, cluster := range []string{"", "", "one", "", "one"} {
+		o := testOptions()
+		o.Cluster = cluster
+		s, err := Open(dir, o)
+		if err != nil {
+			t.Fatalf("opening %d, for %q: %v", i, cluster, err)
+		}
+		closeStore(t, s)
+	}
+	o := testOptions()
+	o.Cluster = "two"
+	_, err := Open(dir, o)
+	if !errors.Is(err, history.ErrForeign) || !strings.Contains(err.Error(), `of namespace "test" of the Kafka cluster "one", and not those of "test" of "two"`) {
+		t.Errorf("opened for another: %v", err)
+	}
+}
+
+func TestMeta(t *testing.T) {
+	want := meta{"godwit", "MkU3OEVBNTcwNTJENDM2Qk"}
+	b := want.encode()
+	if got, err := parseMeta(b); err != nil || got != want {
+		t.Errorf("%+v, %v", got, err)
+	}
+	for n := range b {
+		if got, err := parseMeta(b[:n]); err == nil {
+			t.Errorf("%d bytes of it are %+v", n, got)
+		}
+	}
+	if got, err := parseMeta(append(b, 0)); err == nil {
+		t.Errorf("a byte more is %+v", got)
 	}
 }
 

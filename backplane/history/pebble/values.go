@@ -14,12 +14,36 @@ var errValue = errors.New("a value of the store cannot be read")
 // alone.
 const formatVersion = 1
 
-func encodeMeta(namespace, cluster string) []byte {
+// meta says whose timelines a store keeps; cluster is empty if that is not known.
+type meta struct{ namespace, cluster string }
+
+func (m meta) encode() []byte {
 	b := binary.AppendUvarint(nil, formatVersion)
-	for _, s := range []string{namespace, cluster} {
+	for _, s := range []string{m.namespace, m.cluster} {
 		b = append(binary.AppendUvarint(b, uint64(len(s))), s...)
 	}
 	return b
+}
+
+// parseMeta decodes a value of formatVersion.
+func parseMeta(b []byte) (m meta, err error) {
+	_, n := binary.Uvarint(b)
+	for _, s := range []*string{&m.namespace, &m.cluster} {
+		if n <= 0 {
+			return m, errValue
+		}
+		b = b[n:]
+		var size uint64
+		if size, n = binary.Uvarint(b); n <= 0 || size > uint64(len(b)-n) {
+			return m, errValue
+		}
+		*s = string(b[n : n+int(size)])
+		n += int(size)
+	}
+	if n != len(b) {
+		return m, errValue
+	}
+	return m, nil
 }
 
 // parseVersion returns the format version of the meta value, which all versions have

@@ -24,6 +24,11 @@ func (t *Tail) Erase(user []byte, offset int64) {
 func (t *Tail) Erased(user []byte) int64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	return t.erasedUpTo(user)
+}
+
+// erasedUpTo is Erased while t.mu is held.
+func (t *content) erasedUpTo(user []byte) int64 {
 	if at, ok := t.erased[string(user)]; ok {
 		return at
 	}

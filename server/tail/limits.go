@@ -10,6 +10,10 @@ const (
 	// bytes: its place in a map that is between 7/16 and 7/8 full.
 	erasureSize = 48
 
+	// mostLooked is how many of a user's records a reader looks at before it lets the writer
+	// have the partition. That takes some 10 microseconds.
+	mostLooked = 1024
+
 	// minSize is the smallest size of a ring or a table, in elements: most
 	// partitions of a node with many have few records. A power of two.
 	minSize = 4

@@ -25,59 +25,114 @@ func (t *Tail) Newest(user []byte) int64 {
 	return t.record(t.users.heads[place].newest).offset
 }
 
-// Read answers a query from the records after floor up to end, which are those of the
-// moment of the answer. The query's generation and partition are not looked at.
+// Read answers a query from the records after floor up to end, which were the tail's at one
+// moment of the call. The query's generation and partition are not looked at.
 //
 // It takes time for the records of the user that it returns or leaves out, and, if the
 // bound that it starts from is not the offset of one of them, for those
-// beyond that bound. The values of the entries are shared with the tail: they stay
-// as they are, must not be written to, and are kept in memory by the page.
+// beyond that bound. However many it leaves out, the writer can go on in between. The
+// values of the entries are shared with the tail: they stay as they are, must not be
+// written to, and are kept in memory by the page.
 func (t *Tail) Read(q *history.Query) (p history.Page, floor, end int64) {
-	hash := hashUser(q.User)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	floor, end = t.floor.Load(), t.end.Load()
-	place := t.find(hash, q.User)
-	if place < 0 {
-		return history.Page{}, floor, end
+	w := walk{q: *q, hash: hashUser(q.User)}
+	for n := min(q.Limit, mostLooked-1) + 1; ; n = min(2*n, mostLooked) {
+		known := len(w.page.Entries)
+		more, ok := w.look(t, n)
+		if !ok {
+			w = walk{q: *q, hash: w.hash}
+			continue
+		}
+		if w.choose(known); !more || w.page.More {
+			return w.page, w.floor, w.end
+		}
 	}
-	w := walk{content: &t.content, head: t.users.heads[place], q: q}
-	return w.page(), floor, end
 }
 
 // walk is a walk along the links of one user for a query.
 type walk struct {
+	q          history.Query // for what has not been looked at yet
+	hash       uint32
+	page       history.Page
+	size       int   // the bytes of its values
+	floor, end int64 // what it answers for
+	erased     int64 // the user's last erasure
+	looked     bool
+
+	// During a look.
 	*content
 	head
-	q       *history.Query
+
 	message backplane.Message // parsed to tell the peers of a record
 }
 
-func (w *walk) page() (p history.Page) {
-	q, size := w.q, 0
-	at, ok := w.start()
-	for ; ok; at, ok = w.step(at) {
+// look adds the next n records to the page, all in the query's bounds, and reports
+// whether there may be more. It is not ok if what has happened since the last look leaves
+// no range for which the page would be an answer: then the walk has to begin again.
+func (w *walk) look(t *Tail, n int) (more, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	floor, end, erased := t.floor.Load(), t.end.Load(), t.erasedUpTo(w.q.User)
+	switch {
+	case !w.looked:
+		w.looked, w.floor, w.end, w.erased = true, floor, end, erased
+	case erased != w.erased || end < w.end:
+		return false, false
+	case w.q.Backward:
+		if w.floor = min(floor, w.q.Before-1); w.floor != floor {
+			return false, true // the rest has been given up
+		}
+	case floor > w.q.After:
+		return false, false
+	default:
+		w.end = end
+	}
+	place := t.find(w.hash, w.q.User)
+	if place < 0 {
+		return false, true
+	}
+	w.content, w.head = &t.content, t.users.heads[place]
+	for at, ok := w.start(); ok; at, ok = w.step(at) {
 		r := w.record(at)
-		if r.offset <= q.After || r.offset >= q.Before {
+		if r.offset <= w.q.After || r.offset >= w.q.Before {
 			break
 		}
-		if len(p.Entries) >= q.Limit || len(p.Entries) > 0 && size >= q.Bytes {
-			p.More = true
+		if n == 0 {
+			return true, true
+		}
+		n--
+		if w.q.Backward {
+			w.q.Before = r.offset
+		} else {
+			w.q.After = r.offset
+		}
+		if w.page.Entries == nil {
+			w.page.Entries = make([]history.Entry, 0, min(w.q.Limit, firstEntries))
+		}
+		w.page.Entries = append(w.page.Entries, history.Entry{
+			User: w.q.User, Offset: r.offset, Time: r.time, Value: r.data[r.value:len(r.data):len(r.data)], Expires: r.expires,
+		})
+	}
+	return false, true
+}
+
+// choose leaves the entries from a number on out that are hidden, or not wanted, or too many.
+func (w *walk) choose(from int) {
+	q, all := &w.q, w.page.Entries
+	kept := all[:from]
+	for i := range all[from:] {
+		e := &all[from+i]
+		if len(kept) >= q.Limit || len(kept) > 0 && w.size >= q.Bytes {
+			w.page.More = true
 			break
 		}
-		value := r.data[r.value:len(r.data):len(r.data)]
-		if r.expires > 0 && q.Now >= r.expires || len(q.Peer) > 0 && !w.concerns(value, q.Peer) {
+		if e.Expires > 0 && q.Now >= e.Expires || len(q.Peer) > 0 && !w.concerns(e.Value, q.Peer) {
 			continue
 		}
-		if p.Entries == nil {
-			p.Entries = make([]history.Entry, 0, min(q.Limit, firstEntries))
-		}
-		p.Entries = append(p.Entries, history.Entry{
-			User: q.User, Offset: r.offset, Time: r.time, Value: value, Expires: r.expires,
-		})
-		size += len(value)
+		kept = append(kept, *e)
+		w.size += len(e.Value)
 	}
-	return p
+	clear(all[len(kept):])
+	w.page.Entries = kept
 }
 
 // firstEntries is the room for entries that a page starts with.

@@ -13,10 +13,11 @@ import (
 // holes, because the broker has. That X itself is silent says nothing if nobody else
 // was heard.
 //
-// For each O it is enough to keep one place in the log: that of O's latest beat of those
-// that lie at least SuspectAfter before O's last in an unbroken run (witness). X is
-// suspected exactly if one of these places lies behind X's last beat, and stays so,
-// without any state of its own, until it beats again.
+// For each O one place in the log tells all: that of O's latest beat of those that lie at
+// least SuspectAfter before O's last in an unbroken run. X is suspected exactly if one of
+// these places lies behind X's last beat, and stays so, without any state of its own,
+// until it beats again. Since O must be another node than X, the two O's whose
+// places are latest (witnesses) are enough to know.
 //
 // A hole in everybody's beats takes all suspicion back and lets nobody be suspected for
 // Quiet. The start of a Watch counts as such a hole: nobody knows what was before it.
@@ -25,7 +26,8 @@ type Watch struct {
 	place uint64 // of the last beat, counted from 1
 	quiet int64  // the log time until which nobody is suspected
 
-	nodes map[string]*node
+	nodes     map[string]*node
+	witnesses [2]witness // the latest first
 
 	// The controller's flag, see flag.go.
 	holder  string // who has it; "" if nobody
@@ -38,8 +40,7 @@ type node struct {
 	time  int64  // log time of last, or of Expect
 	place uint64 // of last, or of Expect
 
-	run     []mark // the beats of the run without a hole, from witness on
-	witness uint64 // 0 for none
+	run []mark // the beats of the run without a hole, as far back as is needed
 
 	claims []claim // see incarnation.go
 }
@@ -48,6 +49,12 @@ type node struct {
 type mark struct {
 	place uint64
 	time  int64
+}
+
+// witness is a node that was heard for SuspectAfter, and where it was when that began.
+type witness struct {
+	name  string
+	place uint64 // 0 for nobody
 }
 
 // Seen is the last beat of a node.
@@ -83,7 +90,7 @@ func (w *Watch) Beat(b Beat, logTime int64) {
 		n.run = n.run[:0]
 	}
 	n.last, n.time, n.place = b, w.now, w.place
-	n.heard()
+	w.heard(n)
 	w.flag()
 }
 
@@ -92,8 +99,9 @@ func (w *Watch) begin(logTime int64) {
 	back := logTime < w.now
 	w.now = logTime
 	w.quiet = logTime + Quiet
+	w.witnesses = [2]witness{}
 	for _, n := range w.nodes {
-		n.run, n.witness = n.run[:0], 0
+		n.run = n.run[:0]
 		if back {
 			n.time, n.claims = logTime, nil
 		}
@@ -101,16 +109,25 @@ func (w *Watch) begin(logTime int64) {
 	w.listen()
 }
 
-// heard puts the last beat into the run and moves the witness.
-func (n *node) heard() {
+// heard puts the last beat of a node into its run, and finds what it is witness of.
+func (w *Watch) heard(n *node) {
 	n.run = append(n.run, mark{n.place, n.time})
 	past := 0
 	for past < len(n.run) && n.run[past].time <= n.time-SuspectAfter {
 		past++
 	}
-	if past > 0 {
-		n.witness = n.run[past-1].place
-		n.run = append(n.run[:0], n.run[past-1:]...)
+	if past == 0 {
+		return
+	}
+	n.run = append(n.run[:0], n.run[past-1:]...)
+	now := witness{n.last.Node, n.run[0].place}
+	switch first, second := &w.witnesses[0], &w.witnesses[1]; {
+	case first.name == now.name:
+		*first = now
+	case now.place > first.place:
+		*first, *second = now, *first
+	case now.place > second.place:
+		*second = now
 	}
 }
 
@@ -154,8 +171,8 @@ func (w *Watch) Suspected(name string) bool {
 	if n := w.nodes[name]; n != nil {
 		last = n.place
 	}
-	for other, n := range w.nodes {
-		if n.witness > last && other != name {
+	for _, other := range w.witnesses {
+		if other.place > last && other.name != name {
 			return true
 		}
 	}

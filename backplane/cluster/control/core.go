@@ -2,6 +2,7 @@ package control
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 
@@ -35,6 +36,12 @@ type Core struct {
 	epoch   uint64 // of that record
 	since   int64  // of that record
 	awaited uint64 // the version of the last decision
+
+	// There was nothing to decide, and there will not be while nothing happens but that
+	// time passes until sweep and beats tell nothing new.
+	idle      bool
+	sweep     int64
+	suspected map[string]bool
 }
 
 // New returns the Core of a node that has read nothing yet.
@@ -50,6 +57,7 @@ func New(config Config) *Core {
 
 // Apply takes what records of the cluster's topic do, in the order of the log.
 func (c *Core) Apply(changes ...cluster.Change) {
+	c.idle = false
 	for _, change := range changes {
 		prefix, id, _ := strings.Cut(change.Key, "/")
 		switch prefix + "/" {
@@ -86,13 +94,20 @@ func (c *Core) expect(id string, body cluster.Body) {
 }
 
 // Beat takes the next heartbeat, with its log time in Unix milliseconds.
-func (c *Core) Beat(b beats.Beat, logTime int64) { c.watch.Beat(b, logTime) }
+func (c *Core) Beat(b beats.Beat, logTime int64) {
+	before, heard := c.watch.Latest(b.Node)
+	tells := len(b.Warm)+len(b.Released) > 0 || len(before.Warm)+len(before.Released) > 0
+	if !heard || before.Suspected || tells {
+		c.idle = false
+	}
+	c.watch.Beat(b, logTime)
+}
 
 // Lead tells that this node holds the controller's id, and that all records up to a
 // barrier written since then were applied. After a commit that failed, or whose outcome
 // is not known, the id must be taken again and Lead called again.
 func (c *Core) Lead() {
-	c.leads, c.took, c.awaited = true, false, 0
+	c.leads, c.took, c.awaited, c.idle = true, false, 0, false
 }
 
 // Yield tells that this node does not hold the controller's id any more.
@@ -132,6 +147,9 @@ func (c *Core) Next(now int64) (Decision, bool) {
 		return Decision{}, false
 	}
 	m := c.Moment(now)
+	if c.idle && now < c.sweep && maps.Equal(m.Suspected, c.suspected) {
+		return Decision{}, false
+	}
 	if !c.took {
 		return c.step(m).take(), true
 	}
@@ -152,6 +170,7 @@ func (c *Core) Next(now int64) (Decision, bool) {
 			return d.decide(), true
 		}
 	}
+	c.idle, c.sweep, c.suspected = true, c.nextSweep(), m.Suspected
 	return Decision{}, false
 }
 

@@ -26,7 +26,7 @@ func (d *step) flip() bool {
 	var changes []cluster.Change
 	for p := range backplane.Partition(d.s.N()) {
 		a := d.s.Assignment(p)
-		if a.Next == "" || a.Previous != "" && a.Previous != a.Next || !d.ours(a) || !d.ableID(a.Next) || !d.warm(a) {
+		if a.Next == "" || a.Previous != "" && a.Previous != a.Next || !d.ableID(a.Next) || !d.warm(a) || !d.ours(a) {
 			continue
 		}
 		a.Owner, a.Next, a.Previous = a.Next, "", a.Owner
@@ -49,7 +49,7 @@ func (d *step) release() bool {
 	var changes []cluster.Change
 	for p := range backplane.Partition(d.s.N()) {
 		a := d.s.Assignment(p)
-		if a.Previous == "" || !d.ours(a) || !d.released(a) {
+		if a.Previous == "" || !d.released(a) || !d.ours(a) {
 			continue
 		}
 		free.add(a.Previous, p)
@@ -105,7 +105,7 @@ func (d *step) move() bool {
 	ahead := 0 // moves that are on their way, or have to wait
 	for p := range backplane.Partition(d.s.N()) {
 		a, to := d.s.Assignment(p), target[p]
-		if a.Owner == "" || !d.ours(a) {
+		if a.Owner == to && a.Next == "" || a.Owner == "" || !d.ours(a) {
 			continue
 		}
 		switch {
@@ -114,11 +114,12 @@ func (d *step) move() bool {
 			continue
 		case a.Next != "" && (a.Owner == to || !d.ableID(to)):
 			a.Next = ""
+			room++
 			called = append(called, p)
 		case a.Next != "":
 			a.Next = to
 			called, began = append(called, p), append(began, p)
-		case a.Owner == to || !d.ableID(to) || !balance && !d.mustLeave(a.Owner):
+		case !d.ableID(to) || !balance && !d.mustLeave(a.Owner):
 			continue
 		case a.Previous != "" || room <= 0:
 			ahead++

@@ -77,7 +77,7 @@ func (d *step) flipOff() (lost groups) {
 	var changes []cluster.Change
 	for p := range backplane.Partition(d.s.N()) {
 		before := d.s.Assignment(p)
-		if before.Owner == "" || !d.ours(before) {
+		if !d.m.Suspected[before.Owner] && !d.m.Suspected[before.Next] && !d.m.Suspected[before.Previous] || !d.ours(before) {
 			continue
 		}
 		a := before
@@ -95,9 +95,7 @@ func (d *step) flipOff() (lost groups) {
 			called++
 			a.Next = ""
 		}
-		if !same(a, before) {
-			changes = append(changes, cluster.Put(a))
-		}
+		changes = append(changes, cluster.Put(a))
 	}
 	for _, owner := range flipped.nodes() {
 		d.say("The others are warm for %s of silent %s and take that over.", count(flipped.of(owner)), owner)
@@ -118,7 +116,7 @@ func (d *step) assign() bool {
 	var ps []backplane.Partition
 	for p := range backplane.Partition(d.s.N()) {
 		a := d.s.Assignment(p)
-		if n, ok := d.s.Node(a.Owner); d.ours(a) && (!ok || n.State == cluster.Left) {
+		if n, ok := d.s.Node(a.Owner); (!ok || n.State == cluster.Left) && d.ours(a) {
 			ps = append(ps, p)
 		}
 	}
@@ -202,11 +200,6 @@ func owned(a cluster.Assignment, by string) cluster.Assignment {
 		a.Previous = ""
 	}
 	return a
-}
-
-// same reports whether two assignments of a partition say the same.
-func same(a, b cluster.Assignment) bool {
-	return a.Owner == b.Owner && a.Next == b.Next && a.Previous == b.Previous
 }
 
 // alive reports whether a node runs, as far as anybody knows.

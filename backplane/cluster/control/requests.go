@@ -2,6 +2,7 @@ package control
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/godwit-im/godwit/backplane/cluster"
@@ -99,18 +100,25 @@ func describe(r cluster.Request) string {
 	return fmt.Sprintf("%.80s of %.80s", r.Kind, r.Node)
 }
 
+// nextSweep returns the log time at which forget has something to do.
+func (c *Core) nextSweep() int64 {
+	next := int64(math.MaxInt64)
+	for _, result := range c.results {
+		next = min(next, result.At+cluster.ResultLife+sweepAfter)
+	}
+	return next
+}
+
 // forget deletes results that are older than anybody waits, and their requests.
 func (d *step) forget() bool {
-	var old []string
-	due := false
-	for id, result := range d.results {
-		if age := d.m.Now - result.At; age > cluster.ResultLife {
-			old = append(old, id)
-			due = due || age > cluster.ResultLife+sweepAfter
-		}
-	}
-	if !due {
+	if d.m.Now < d.nextSweep() {
 		return false
+	}
+	var old []string
+	for id, result := range d.results {
+		if d.m.Now-result.At >= cluster.ResultLife {
+			old = append(old, id)
+		}
 	}
 	slices.Sort(old)
 	var changes []cluster.Change

@@ -25,6 +25,8 @@ type world struct {
 	dead    []string // nodes whose beats nobody sees, while they run
 	failing bool     // the next commit fails, and the controller dies in it
 
+	cannotLead func(id string) bool
+
 	seen *cluster.Snapshot // of the first sum records of the log
 	sum  int
 
@@ -40,8 +42,8 @@ type machine struct {
 	held        bool // it does not get warm, and does not let go
 	incarnation uint64
 	beats       uint64
-	core        *Core
-	read        int // how far its core has read the log
+	core        *Core // nil in one that cannot be the controller, to save time
+	read        int   // how far its core has read the log
 	succession  *beats.Succession
 }
 
@@ -54,6 +56,8 @@ func newWorld(partitions int32, inFlight int) *world {
 		nodes:   make(map[string]*machine),
 		seen:    new(cluster.Snapshot),
 		decided: func(*machine, Decision) {},
+
+		cannotLead: func(string) bool { return false },
 	}
 }
 
@@ -87,6 +91,9 @@ func (w *world) start(r cluster.Request) {
 	m.up, m.paused, m.incarnation, m.beats = true, false, m.incarnation+1, 0
 	m.core, m.read = New(Config{Node: r.Node, Settings: w.config}), 0
 	m.succession = beats.NewSuccession(r.Node)
+	if w.cannotLead(r.Node) {
+		m.core = nil
+	}
 	r.Kind, r.By = cluster.KindJoin, "node "+r.Node
 	r.ID = fmt.Sprintf("join-%s-%d", r.Node, m.incarnation)
 	w.append(cluster.Put(r))
@@ -132,29 +139,37 @@ func (w *world) beat(m *machine) {
 		return
 	}
 	m.catchUp(w)
-	m.beats++
-	b := beats.Beat{
-		Node: m.id, Incarnation: m.incarnation, N: m.beats,
-		Version: m.core.Snapshot().Version(), Controller: m.core.Leads(),
-	}
-	if !m.held {
-		b.Warm = m.partitions(func(a cluster.Assignment) bool { return a.Next == m.id })
-		b.Released = m.partitions(func(a cluster.Assignment) bool { return a.Previous == m.id })
-	}
-	if !slices.Contains(w.dead, m.id) {
-		for _, other := range w.running() {
+	b := w.beatOf(m)
+	for _, other := range w.running() {
+		if other.core != nil && !slices.Contains(w.dead, m.id) {
 			other.core.Beat(b, w.now)
 		}
 	}
 	for _, other := range w.running() {
-		w.act(other)
+		if other.core != nil {
+			w.act(other)
+		}
 	}
 }
 
+// beatOf returns the next beat of a node.
+func (w *world) beatOf(m *machine) beats.Beat {
+	m.beats++
+	s := w.snapshot()
+	b := beats.Beat{
+		Node: m.id, Incarnation: m.incarnation, N: m.beats,
+		Version: s.Version(), Controller: m.core != nil && m.core.Leads(),
+	}
+	if !m.held {
+		b.Warm = partitions(s, func(a cluster.Assignment) bool { return a.Next == m.id })
+		b.Released = partitions(s, func(a cluster.Assignment) bool { return a.Previous == m.id })
+	}
+	return b
+}
+
 // partitions returns those whose assignment fits.
-func (m *machine) partitions(fits func(cluster.Assignment) bool) cluster.Ranges {
+func partitions(s *cluster.Snapshot, fits func(cluster.Assignment) bool) cluster.Ranges {
 	var ps []backplane.Partition
-	s := m.core.Snapshot()
 	for p := range backplane.Partition(s.N()) {
 		if fits(s.Assignment(p)) {
 			ps = append(ps, p)
@@ -165,6 +180,9 @@ func (m *machine) partitions(fits func(cluster.Assignment) bool) cluster.Ranges 
 
 // catchUp lets a node read the log to its end.
 func (m *machine) catchUp(w *world) {
+	if m.core == nil {
+		return
+	}
 	led := m.core.Leads()
 	if m.read < len(w.log) {
 		m.core.Apply(w.log[m.read:]...)

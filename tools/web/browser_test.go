@@ -146,12 +146,12 @@ func newClient(t *testing.T, s *script, options string) *tab {
 		const m = await import("/godwit.js");
 		Object.assign(globalThis, m);
 		globalThis.log = [];
-		globalThis.client = new GodwitClient({url: %s, token: "a.b-c._d", device: "tab 1", %s});
+		globalThis.client = new GodwitClient({urls: %s, token: "a.b-c._d", device: "tab 1", %s});
 		for (const type of ["state", "welcome", "message", "ack", "gone", "gap", "error"]) {
 			client.addEventListener(type, ({detail}) => log.push({...detail, type, ...detail.body && {body: String(detail.body)}}));
 		}
 		globalThis.seen = (type, member, value) => log.some((e) => e.type === type && e[member] === value);
-		client.start();`, quote(s.ws()), options))
+		client.start();`, urls(s), options))
 	return p
 }
 

@@ -172,26 +172,6 @@ func TestCloseClasses(t *testing.T) {
 	}
 }
 
-func TestFollowsAMove(t *testing.T) {
-	s, other := newScript(t), newScript(t)
-	p := newClient(t, s, ``)
-	c := s.welcome()
-	c.send(map[string]any{"type": "moved", "url": other.ws() + "/v1/connect", "node": "node-2", "map_version": 8, "retry_after_ms": 20})
-	c.close(4200, "moved")
-	moved := other.welcome(func(w, _ map[string]any) { w["node"] = "node-2" })
-	if got := moved.query["map_version"]; fmt.Sprint(got) != "[8]" {
-		t.Errorf("map_version is %v", got)
-	}
-	p.until(`client.welcome.node === "node-2"`)
-
-	// When that node is gone, the configured one is asked again.
-	other.server.Listener.Close()
-	moved.drop()
-	if got := s.accept().query["map_version"]; got != nil {
-		t.Errorf("map_version is %v", got)
-	}
-}
-
 func TestSequence(t *testing.T) {
 	s := newScript(t)
 	p := newClient(t, s, ``)

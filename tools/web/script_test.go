@@ -2,12 +2,14 @@ package web_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,10 +25,12 @@ type script struct {
 	t      *testing.T
 	server *httptest.Server
 	conns  chan *conn
+	asked  chan struct{}                  // gets one for each question for the route
+	route  atomic.Pointer[map[string]any] // the answer, nil for none
 }
 
 func newScript(t *testing.T) *script {
-	s := &script{t: t, conns: make(chan *conn, 16)}
+	s := &script{t: t, conns: make(chan *conn, 16), asked: make(chan struct{}, 1000)}
 	mux := http.NewServeMux()
 	mux.Handle("/", web.Handler())
 	mux.HandleFunc("/empty", func(w http.ResponseWriter, _ *http.Request) {
@@ -37,9 +41,54 @@ func newScript(t *testing.T) *script {
 		fmt.Fprintf(w, `{"token":%s,"url":%s}`, quote("token-of-"+r.FormValue("user")), quote(s.ws()))
 	})
 	mux.HandleFunc("/v1/connect", s.connect)
+	mux.HandleFunc("/v1/route", func(w http.ResponseWriter, r *http.Request) {
+		s.asked <- struct{}{}
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		route := s.route.Load()
+		if route == nil || r.FormValue("user") != "alice" {
+			http.Error(w, "not now", http.StatusServiceUnavailable)
+			return
+		}
+		json.NewEncoder(w).Encode(*route)
+	})
 	s.server = httptest.NewServer(mux)
 	t.Cleanup(s.server.Close)
 	return s
+}
+
+// tell sets the answer to the question for the route.
+func (s *script) tell(node string, at *script, version int) {
+	s.route.Store(&map[string]any{"user": "alice", "node": node, "url": at.ws() + "/v1/connect", "map_version": version})
+}
+
+// moves tells the client to move.
+func (c *conn) moves(node string, at *script, version, retryAfter int) {
+	c.t.Helper()
+	c.send(map[string]any{"type": "moved", "url": at.ws() + "/v1/connect", "node": node, "map_version": version, "retry_after_ms": retryAfter})
+}
+
+// goodbye waits for the client's close frame, answers it, and ends the connection.
+func (c *conn) goodbye() {
+	c.t.Helper()
+	c.net.SetDeadline(time.Now().Add(patience))
+	for {
+		if _, err := wsutil.ReadClientText(c.net); err != nil {
+			if closed := (wsutil.ClosedError{}); !errors.As(err, &closed) {
+				c.t.Fatalf("the connection ended with %v, want a close frame", err)
+			}
+			break
+		}
+	}
+	c.net.Close()
+}
+
+// urls returns the seeds for a client, in JavaScript.
+func urls(scripts ...*script) string {
+	var all []string
+	for _, s := range scripts {
+		all = append(all, quote(s.ws()))
+	}
+	return "[" + strings.Join(all, ", ") + "]"
 }
 
 func (s *script) url(path string) string { return s.server.URL + path }
@@ -124,10 +173,16 @@ func (c *conn) ack(send map[string]any, status, code string) {
 // deliver sends a message of bob to alice.
 func (c *conn) deliver(seq int, body string) {
 	c.t.Helper()
+	c.deliverAt(seq, seq, body)
+}
+
+// deliverAt is deliver for a message at another place in the timeline.
+func (c *conn) deliverAt(seq, place int, body string) {
+	c.t.Helper()
 	c.send(map[string]any{
-		"type": "deliver", "seq": seq, "cursor": fmt.Sprint("c", seq), "time": 1700000000000 + seq,
-		"message_id": fmt.Sprintf("%032x", seq), "from": "bob", "to": []string{"alice"},
-		"id": fmt.Sprint("b", seq), "kind": "message", "body": body,
+		"type": "deliver", "seq": seq, "cursor": fmt.Sprint("c", place), "time": 1700000000000 + place,
+		"message_id": fmt.Sprintf("%032x", place), "from": "bob", "to": []string{"alice"},
+		"id": fmt.Sprint("b", place), "kind": "message", "body": body,
 	})
 }
 

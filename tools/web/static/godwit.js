@@ -2,7 +2,7 @@
 // godwit.v1.json.
 //
 //   const client = new GodwitClient({
-//     url: "wss://chat.example.com",
+//     urls: ["wss://chat-1.example.com", "wss://chat-2.example.com"],
 //     token: async () => (await fetch("/token")).text(),
 //     device: "browser-3f9a",
 //   });
@@ -28,7 +28,8 @@
 //
 // The message events are one timeline without a hole, each message once, however often the
 // client connects anew: each connection goes on at the cursor where the one before ended.
-// To go on after the page was loaded again, keep client.cursor along with what the page has
+// A client finds the node that serves its user by itself, whichever it is given, and moves when
+// it is told to. To go on after the page was loaded again, keep client.cursor along with what the page has
 // kept of the messages, and give it as the option cursor. history() reads any part of the
 // timeline.
 
@@ -62,15 +63,38 @@ const BACKOFF_FIRST = 250;
 const BACKOFF_MAX = 15_000;
 const LASTED = 10_000;
 
-// The least pause after some close codes, in ms.
+// The least pause after some close codes, in ms. A node that is not ready will be soon.
 const LEAST_PAUSE = { 1011: 1000, 1013: 3000, 4100: 1000, 4101: 2000 };
+const NOT_READY_PAUSE = 1000;
+
+// The close codes of a node that is about to go, or takes nobody: another may serve the user.
+const LEAVING = [1001, 1012, 1013];
 
 const WELCOME_TIMEOUT = 10_000; // from the first attempt to connect to the welcome
 const PONG_TIMEOUT = 5_000; // from a ping to anything
+const MAX_WAIT = 60_000; // before a move, whatever the node says
 const TICK = 250;
 
-// How many times in a row to go where a node points to.
+// How many times in a row to go where a node points to, without a connection that lasted.
 const MAX_REDIRECTS = 5;
+
+// How many answers in a row by older maps are those of nodes that do not know the newer one
+// yet. After them it is the newer one that is no more.
+const MAX_OLDER = 8;
+
+// How many nodes to know beside the seeds, how many to ask for the route before a pause, and how long
+// to wait for the answer of each, in ms.
+const MAX_KNOWN = 16;
+const MAX_ASKED = 4;
+const ROUTE_TIMEOUT = 3_000;
+
+// How long to wait, after a move, for answers on the old connection, in ms.
+const RETIRE_FOR = 5_000;
+
+// Over how many ms the clients of a node that has lost its log ask others for the route; and
+// how many times as long that grows while it stays so.
+const DEGRADED_SPREAD = 30_000;
+const MAX_SPREAD = 16;
 
 // The codes of a rejection after which the same send may be accepted later.
 export const RETRYABLE = new Set([
@@ -117,16 +141,20 @@ export class Send {
 
 export class GodwitClient extends EventTarget {
   // Static.
-  #url;
+  #nodes;
   #token;
   #device;
   #start;
   #overflow;
+  #degradedSpread;
   #Transport;
 
-  // The connection.
+  // The connection: {transport, url, node, mapVersion, unanswered, asked, watch}. unanswered
+  // and asked are the ids of sends and of questions without an answer; watch is a timer
+  // while its node has lost the log. What retires is read for answers alone.
   #state = "closed";
-  #transport = null;
+  #conn = null;
+  #retiring = new Set();
   #attempt = 0; // counts attempts and stops, so that what is late can be told
   #timer = 0;
   #retryTimer = 0;
@@ -134,11 +162,11 @@ export class GodwitClient extends EventTarget {
   #since = 0; // when the attempt began, or the welcome came
   #heard = 0;
   #pinged = 0; // when a ping went out that nothing has followed; else 0
-  #failures = 0;
   #redirects = 0;
-  #target = null; // {url, mapVersion} of a redirect
-  #moved = null;
-  #routeLost = false; // the node did not say who serves the user: ask
+  #target = null; // {url, node, mapVersion}: where to connect
+  #moved = null; // {target, at}: where the node has sent the client, and when to go
+  #asking = ""; // whom to ask for the route first: "others" than the node, or "all"
+  #cause = ""; // the code of the last error frame
   #readDelay = 0;
 
   // What the server told.
@@ -150,16 +178,12 @@ export class GodwitClient extends EventTarget {
   #seen = new Set(); // message ids, the oldest first
   #gone = ""; // what was last told to be gone, as JSON
 
-  // Sends: all that are not settled, those to send next, and the ids of this connection
-  // without an ack.
+  // Sends: all that are not settled, and those to send next.
   #sends = new Map();
   #queue = [];
-  #unanswered = new Set();
 
-  // Questions to history, {frame, resolve, reject, due} by id, and the ids of this
-  // connection without a page.
+  // Questions to history, {frame, resolve, reject, due} by id.
   #asks = new Map();
-  #asked = new Set();
 
   // The turns of limits.sends_per_second.
   #tokens = 0;
@@ -167,7 +191,7 @@ export class GodwitClient extends EventTarget {
 
   /**
    * @param {object} options
-   * @param {string} options.url  ws or wss URL of a node; /v1/connect is added
+   * @param {string[]} options.urls  ws or wss URLs of some nodes, any; /v1/connect is added
    * @param {string|function(): Promise<string>} options.token  a token, or a function
    *   that is asked for one at each attempt to connect
    * @param {string} options.device  a stable name: by it the server recognises what is
@@ -177,17 +201,22 @@ export class GodwitClient extends EventTarget {
    *   with the newest N messages
    * @param {string} [options.overflow]  what becomes of what this client is too slow for:
    *   "auto", it comes later, in order; or "gap", it is dropped and told
+   * @param {number} [options.degradedSpread]  over how many ms the clients of a node that has
+   *   lost its log ask the other nodes whether one has taken its place
    * @param {function} [options.Transport]  SocketTransport or StreamTransport
    */
-  constructor({ url, token, device, cursor = "", start = "", overflow = "", Transport = SocketTransport }) {
+  constructor({
+    urls, token, device, cursor = "", start = "", overflow = "", degradedSpread = DEGRADED_SPREAD, Transport = SocketTransport,
+  }) {
     super();
     if (!device) throw new TypeError("a device name is needed");
-    this.#url = url;
+    this.#nodes = new Nodes(urls);
     this.#token = token;
     this.#device = device;
     this.#cursor = cursor;
     this.#start = start;
     this.#overflow = overflow;
+    this.#degradedSpread = degradedSpread;
     this.#Transport = Transport;
   }
 
@@ -208,13 +237,14 @@ export class GodwitClient extends EventTarget {
       throw new Error("this transport reads whatever comes; use StreamTransport");
     }
     this.#readDelay = ms;
-    if (this.#transport) this.#transport.readDelay = ms;
+    if (this.#conn) this.#conn.transport.readDelay = ms;
     this.#heard = performance.now();
   }
 
   start() {
     if (this.#state !== "closed") return;
-    this.#failures = 0;
+    this.#nodes.recovered();
+    this.#redirects = 0;
     this.#timer = setInterval(() => this.#tick(), TICK);
     this.#connect();
   }
@@ -223,7 +253,7 @@ export class GodwitClient extends EventTarget {
    *  with the code "not_sent", others as unknown. start() begins anew. */
   stop() {
     if (this.#state === "closed") return;
-    this.#transport?.close();
+    this.#conn?.transport.close();
     this.#end(1000, "stopped");
   }
 
@@ -265,55 +295,55 @@ export class GodwitClient extends EventTarget {
     this.#setState("connecting");
     let token;
     try {
-      token = typeof this.#token === "function" ? await this.#token() : this.#token;
-      if (this.#routeLost) await this.#askRoute();
+      token = await this.#getToken();
     } catch (err) {
       if (attempt === this.#attempt) this.#lost(0, `no token: ${err.message}`);
       return;
     }
     if (attempt !== this.#attempt) return;
+    if (this.#asking || !this.#target) {
+      const target = await this.#locate();
+      if (attempt !== this.#attempt) return;
+      this.#target = target;
+    }
+    this.#open(token);
+  }
+
+  async #getToken() {
+    return typeof this.#token === "function" ? await this.#token() : this.#token;
+  }
+
+  #open(token) {
     this.#moved = null;
     this.#refused = "";
+    this.#cause = "";
+    const conn = { ...this.#target, transport: null, unanswered: new Set(), asked: new Set(), watch: 0 };
     try {
-      const transport = new this.#Transport(this.#address(), [PROTOCOL, `bearer.${token}`], {
+      conn.transport = new this.#Transport(this.#address(), [PROTOCOL, `bearer.${token}`], {
         message: (text) => {
-          if (transport === this.#transport) this.#receive(text);
+          if (conn === this.#conn) this.#receive(text);
+          else if (this.#retiring.has(conn)) this.#receiveLate(conn, text);
         },
         closed: (code, reason) => {
-          if (transport === this.#transport) this.#lost(code, reason);
+          if (conn === this.#conn) this.#lost(code, reason);
+          else this.#retired(conn);
         },
       });
-      transport.readDelay = this.#readDelay;
-      this.#transport = transport;
+      conn.transport.readDelay = this.#readDelay;
+      this.#conn = conn;
     } catch (err) { // the URL or the token is nothing that a browser can connect with
       this.#end(0, err.message);
     }
   }
 
   #address() {
-    const url = new URL(this.#target?.url ?? this.#url);
-    if (url.pathname === "/") url.pathname = "/v1/connect";
+    const url = new URL(this.#target.url);
     url.searchParams.set("device", this.#device);
     if (this.#cursor) url.searchParams.set("cursor", this.#cursor);
     else if (this.#start) url.searchParams.set("start", this.#start);
     if (this.#overflow) url.searchParams.set("overflow", this.#overflow);
-    if (this.#target) url.searchParams.set("map_version", this.#target.mapVersion);
+    if (this.#target.mapVersion) url.searchParams.set("map_version", this.#target.mapVersion);
     return url.href;
-  }
-
-  /** Asks any node which one serves the user. Where that fails, the configured node will
-   *  say at connect. */
-  async #askRoute() {
-    this.#routeLost = false;
-    const url = new URL(this.#url.replace(/^ws/, "http"));
-    url.pathname = "/v1/route";
-    url.search = new URLSearchParams({ user: this.#user });
-    try {
-      const route = await (await fetch(url, { signal: AbortSignal.timeout(PONG_TIMEOUT) })).json();
-      if (route.url) this.#target = { url: route.url, mapVersion: route.map_version };
-    } catch {
-      this.#target = null;
-    }
   }
 
   /** The connection or the attempt to make one has ended. What to do is in the class of
@@ -321,10 +351,13 @@ export class GodwitClient extends EventTarget {
   #lost(code, reason) {
     const now = performance.now();
     const welcomed = this.#state === "connected";
-    this.#transport = null;
+    const conn = this.#conn;
+    this.#conn = null;
     this.#attempt++;
-    this.#doubtUnanswered();
-    this.#asked.clear();
+    if (conn) {
+      this.#unwatch(conn);
+      this.#doubt(conn);
+    }
     if (code === 4000 && this.#refused && this.#cursor) {
       this.#tellGone(this.#cursor, "", this.#refused);
       this.#cursor = "";
@@ -332,19 +365,19 @@ export class GodwitClient extends EventTarget {
       this.#end(code, reason);
       return;
     }
-    if (welcomed && now - this.#since > LASTED) this.#failures = 0;
-    let delay = (LEAST_PAUSE[code] ?? 0) + this.#backoff(this.#failures++, BACKOFF_MAX);
-    if (code >= 4200 && code < 4300) {
-      const moved = this.#moved;
-      this.#target = null;
-      if (moved && this.#redirects++ < MAX_REDIRECTS) {
-        this.#target = { url: moved.url, mapVersion: moved.map_version };
-        delay = Math.random() * (moved.retry_after_ms ?? 0);
-      } else {
-        this.#routeLost = this.#user !== "";
-      }
-    } else if (!welcomed) {
-      this.#target = null; // the node that we were sent to may be gone
+    if (welcomed && now - this.#since > LASTED) {
+      this.#nodes.recovered();
+      this.#redirects = 0;
+    }
+    let delay;
+    if (this.#moved) {
+      this.#target = this.#moved.target;
+      delay = Math.max(0, this.#moved.at - now);
+    } else {
+      const least = code === 1013 && this.#cause === "not_ready" ? NOT_READY_PAUSE : (LEAST_PAUSE[code] ?? 0);
+      delay = least + (this.#target ? this.#nodes.failed(this.#target.url) : 0);
+      if (code >= 4200 && code < 4300) this.#asking = "all";
+      else if (conn && (!welcomed || LEAVING.includes(code))) this.#asking = "others";
     }
     this.#setState("waiting", { code, reason, delay });
     this.#retryTimer = setTimeout(() => this.#connect(), delay);
@@ -356,12 +389,13 @@ export class GodwitClient extends EventTarget {
 
   #end(code, reason) {
     this.#attempt++;
-    this.#transport = null;
+    if (this.#conn) this.#unwatch(this.#conn);
+    this.#conn = null;
     clearInterval(this.#timer);
     clearTimeout(this.#retryTimer);
     clearTimeout(this.#pumpTimer);
-    this.#unanswered.clear();
-    this.#asked.clear();
+    for (const { transport } of this.#retiring) transport.close();
+    this.#retiring.clear();
     for (const { reject } of this.#asks.values()) reject(new HistoryError("closed"));
     this.#asks.clear();
     this.#queue = [];
@@ -370,6 +404,131 @@ export class GodwitClient extends EventTarget {
       else this.#settle(send, "unknown", "closed");
     }
     this.#setState("closed", { code, reason });
+  }
+
+  // ---- routes and moves ----
+
+  /** Returns where to connect: where the nodes to ask say that the user is served, or else the
+   *  node that has not failed for the longest time. That one directs, too. */
+  async #locate() {
+    let nodes = this.#target ? this.#nodes.others(this.#target.url) : [];
+    if (this.#asking === "all" && this.#target) nodes.push(this.#target);
+    this.#asking = "";
+    if (this.#user === "") nodes = [];
+    return (await this.#route(nodes)) ?? this.#nodes.next();
+  }
+
+  /** Asks nodes, one after the other, which one serves the user. Returns the first answer that
+   *  can be followed, or null. */
+  async #route(nodes) {
+    for (const node of nodes) {
+      const url = new URL(node.url.replace(/^ws/, "http"));
+      url.pathname = url.pathname.replace(/\/connect$/, "/route");
+      url.search = new URLSearchParams({ user: this.#user });
+      try {
+        const answer = await fetch(url, { signal: AbortSignal.timeout(ROUTE_TIMEOUT) });
+        if (answer.ok) return this.#nodes.follow(node.url, await answer.json());
+      } catch {
+        // It is down, or does not know better: the next one.
+      }
+    }
+    return null;
+  }
+
+  /** Takes the news that another node serves the user. A connection that was welcomed stays,
+   *  until that one can be connected to, and what is sent from now on waits for it. */
+  #toldMoved(frame) {
+    let target;
+    try {
+      if (++this.#redirects > MAX_REDIRECTS) throw new Error("the nodes direct in circles");
+      target = this.#nodes.follow(this.#target.url, frame);
+    } catch (err) { // the server will close the connection, and the client ask for the route
+      if (this.#redirects > MAX_REDIRECTS) this.#redirects = 0;
+      this.#emit("error", { code: "moved", message: err.message });
+      return;
+    }
+    const wait = Math.min(frame.retry_after_ms ?? 0, MAX_WAIT);
+    this.#moved = { target, at: performance.now() + wait };
+    if (this.#state === "connected") this.#move(this.#moved);
+  }
+
+  /** Opens a connection to another node, and from then on reads the old one only for the
+   *  answers that are still to come on it. So nothing comes twice, and the new one goes on
+   *  where the old one was. */
+  async #move(moved) {
+    const old = this.#conn;
+    let token;
+    await sleep(moved.at - performance.now());
+    try {
+      token = await this.#getToken();
+    } catch (err) {
+      if (old === this.#conn && moved === this.#moved) this.#moved = null;
+      this.#emit("error", { code: "token", message: err.message });
+      return;
+    }
+    if (old !== this.#conn || moved !== this.#moved) return; // #lost goes there, or the last word counts
+    this.#unwatch(old);
+    this.#retiring.add(old);
+    old.transport.readDelay = 0;
+    setTimeout(() => old.transport.close(), RETIRE_FOR);
+    if (performance.now() - this.#since > LASTED) {
+      this.#nodes.recovered();
+      this.#redirects = 0;
+    }
+    this.#target = moved.target;
+    this.#attempt++;
+    this.#since = performance.now();
+    this.#setState("connecting", { code: 4200, reason: "moved" });
+    this.#open(token);
+    this.#leaveIfAnswered(old);
+  }
+
+  /** Takes a frame of a connection that retires. */
+  #receiveLate(conn, text) {
+    let frame;
+    try {
+      frame = JSON.parse(text);
+    } catch {
+      return;
+    }
+    if (frame.type === "ack") this.#acked(frame, conn);
+    else if (frame.type === "history_page") this.#paged(frame, conn);
+    this.#leaveIfAnswered(conn);
+  }
+
+  #leaveIfAnswered(conn) {
+    if (conn.unanswered.size + conn.asked.size === 0) conn.transport.close();
+  }
+
+  /** A connection that retired has ended: what it has left unanswered goes on the next. */
+  #retired(conn) {
+    if (!this.#retiring.delete(conn)) return;
+    this.#doubt(conn);
+    this.#pump();
+  }
+
+  /** The node has lost its log: it keeps its connections, and stores nothing. Another may have
+   *  taken its place, so the client asks the others, at random times that grow, since all
+   *  clients of the node do, and goes on until a send is stored after all. */
+  #degraded(conn, spread = this.#degradedSpread) {
+    const known = Math.max(conn.mapVersion, this.#welcome.map_version);
+    const longest = MAX_SPREAD * this.#degradedSpread;
+    conn.watch = setTimeout(async () => {
+      const timer = conn.watch;
+      const target = await this.#route(this.#nodes.others(conn.url));
+      if (conn !== this.#conn || timer !== conn.watch || this.#moved) return;
+      if (target && target.url !== conn.url && target.node !== this.#welcome.node && target.mapVersion > known) {
+        this.#moved = { target, at: 0 };
+        this.#move(this.#moved);
+      } else {
+        this.#degraded(conn, Math.min(2 * spread, longest));
+      }
+    }, Math.random() * spread);
+  }
+
+  #unwatch(conn) {
+    clearTimeout(conn.watch);
+    conn.watch = 0;
   }
 
   // ---- receiving ----
@@ -386,7 +545,7 @@ export class GodwitClient extends EventTarget {
     }
     switch (frame.type) {
       case "welcome": return this.#welcomed(frame);
-      case "ack": return this.#acked(frame);
+      case "ack": return this.#acked(frame, this.#conn);
       case "deliver": return this.#delivered(frame);
       case "gap":
         // No cursor of a gap is to be kept: what follows it has its own.
@@ -394,18 +553,18 @@ export class GodwitClient extends EventTarget {
         if (frame.reason === "retention") this.#tellGone(frame.after, frame.before, "");
         else this.#emit("gap", frame);
         return;
-      case "history_page": return this.#paged(frame);
+      case "history_page": return this.#paged(frame, this.#conn);
       case "heartbeat":
         // Its number is that of the last delivery, which shows if that one was lost.
         if (frame.seq !== this.#seq) this.#advance(frame.seq + 1, frame.seq);
         this.#cursor = frame.cursor;
         return;
-      case "moved":
-        this.#moved = frame;
-        return;
+      case "moved": return this.#toldMoved(frame);
       case "error":
         if (this.#state === "connecting" && CURSOR_CODES.includes(frame.code)) this.#refused = frame.code;
+        this.#cause = frame.code;
         this.#emit("error", { code: frame.code, message: frame.message ?? "" });
+        if (frame.code === "degraded" && this.#state === "connected" && !this.#conn.watch) this.#degraded(this.#conn);
         return;
     }
     // pong, and frames of a newer server.
@@ -416,7 +575,7 @@ export class GodwitClient extends EventTarget {
     this.#user = frame.user;
     this.#cursor = frame.cursor;
     this.#seq = 0;
-    this.#redirects = 0;
+    this.#nodes.serves(frame.map_version);
     this.#since = performance.now();
     this.#tokens = frame.limits.sends_per_second;
     this.#tokensAt = this.#since;
@@ -459,13 +618,14 @@ export class GodwitClient extends EventTarget {
     this.#seq = to;
   }
 
-  #acked(ack) {
-    this.#unanswered.delete(ack.id);
+  #acked(ack, conn) {
+    conn.unanswered.delete(ack.id);
     const send = this.#sends.get(ack.id);
     if (send && ack.status === "stored") { // it may be late, and counts for all attempts
       send.messageId = ack.message_id;
       send.time = ack.time;
       this.#settle(send, "stored", "");
+      this.#unwatch(conn); // the node has its log again
     } else if (send?.state === "sending") {
       send.messageId = ack.message_id ?? send.messageId;
       if (ack.status === "rejected" && !RETRYABLE.has(ack.code)) {
@@ -473,7 +633,8 @@ export class GodwitClient extends EventTarget {
       } else {
         // Anything but stored and rejected leaves open what was written.
         if (ack.status !== "rejected") send.doubt = true;
-        this.#sendAgain(send, ack.code, this.#backoff(send.attempts, BACKOFF_MAX / 4));
+        const here = conn === this.#conn && !this.#moved;
+        this.#sendAgain(send, ack.code, here ? this.#backoff(send.attempts, BACKOFF_MAX / 4) : 0);
       }
     }
     this.#pump();
@@ -485,11 +646,12 @@ export class GodwitClient extends EventTarget {
    *  limits.in_flight or, for long, beyond limits.sends_per_second. */
   #pump() {
     clearTimeout(this.#pumpTimer);
-    if (this.#state !== "connected") return;
+    if (this.#state !== "connected" || this.#moved) return;
+    const conns = [this.#conn, ...this.#retiring];
     for (const [id, { frame }] of this.#asks) {
-      if (this.#asked.has(id)) continue;
+      if (conns.some(({ asked }) => asked.has(id))) continue;
       if (!this.#mayWrite()) return;
-      this.#asked.add(id);
+      this.#conn.asked.add(id);
       this.#write(frame);
     }
     while (this.#queue.length > 0 && this.#mayWrite()) {
@@ -499,7 +661,7 @@ export class GodwitClient extends EventTarget {
         send.first = performance.now();
         send.after = this.#cursor;
       }
-      this.#unanswered.add(send.id);
+      this.#conn.unanswered.add(send.id);
       this.#mark(send, "sending", send.code);
       this.#write(sendFrame(send));
     }
@@ -509,7 +671,7 @@ export class GodwitClient extends EventTarget {
    *  answer. If it is only a matter of time, it has #pump called then. */
   #mayWrite() {
     const places = Math.max(1, this.#welcome.limits.in_flight - RESERVED_PLACES);
-    if (this.#unanswered.size + this.#asked.size >= places) return false;
+    if (this.#conn.unanswered.size + this.#conn.asked.size >= places) return false;
     const wait = this.#takeTurn();
     if (wait > 0) this.#pumpTimer = setTimeout(() => this.#pump(), wait);
     return wait === 0;
@@ -530,14 +692,14 @@ export class GodwitClient extends EventTarget {
   }
 
   #write(frame) {
-    this.#transport.send(JSON.stringify(frame));
+    this.#conn.transport.send(JSON.stringify(frame));
   }
 
   /** What was sent on a connection that is gone may have been stored. It goes first
    *  on the next one, in its old order. */
-  #doubtUnanswered() {
+  #doubt(conn) {
     const again = [];
-    for (const id of this.#unanswered) {
+    for (const id of conn.unanswered) {
       const send = this.#sends.get(id);
       if (send?.state !== "sending") continue;
       send.doubt = true;
@@ -545,7 +707,6 @@ export class GodwitClient extends EventTarget {
       send.due = Infinity; // it is in the queue
       again.push(send);
     }
-    this.#unanswered.clear();
     this.#queue.unshift(...again);
   }
 
@@ -557,6 +718,12 @@ export class GodwitClient extends EventTarget {
     }
     send.due = now + delay;
     this.#mark(send, "retrying", code);
+    if (delay === 0) this.#requeue(send);
+  }
+
+  #requeue(send) {
+    send.due = Infinity;
+    this.#queue.push(send);
   }
 
   /** Settles a send that did not succeed. Once an attempt may have been written, a later
@@ -609,8 +776,8 @@ export class GodwitClient extends EventTarget {
     });
   }
 
-  #paged(page) {
-    this.#asked.delete(page.id);
+  #paged(page, conn) {
+    conn.asked.delete(page.id);
     const ask = this.#asks.get(page.id);
     this.#asks.delete(page.id);
     if (page.code) {
@@ -661,8 +828,7 @@ export class GodwitClient extends EventTarget {
         late = true;
         this.#giveUp(send, send.code || "timeout");
       } else if (send.state === "retrying" && send.due <= now) {
-        send.due = Infinity;
-        this.#queue.push(send);
+        this.#requeue(send);
       }
     }
     if (late) this.#queue = this.#queue.filter((send) => this.#sends.has(send.id) && !send.looking);
@@ -686,8 +852,10 @@ export class GodwitClient extends EventTarget {
   }
 
   #abort(reason) {
-    this.#transport?.close();
+    const { transport } = this.#conn ?? {};
+    this.#asking = "others";
     this.#lost(1006, reason);
+    transport?.close();
   }
 
   #setState(state, more = {}) {
@@ -698,6 +866,86 @@ export class GodwitClient extends EventTarget {
   #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
+}
+
+/** What a client knows of the cluster: where nodes take connections, how old the newest map
+ *  is, and which nodes have failed of late. A place is {url, node, mapVersion}, the last two
+ *  empty and 0 if no map led there. */
+class Nodes {
+  #seeds;
+  #known = []; // where routes and redirects have led, the latest last, no seed among them
+  #failing = new Map(); // {failures, last} by URL
+  #version = 0; // of the newest map
+  #older = 0; // answers in a row by older ones
+
+  constructor(urls) {
+    if (!urls?.length) throw new TypeError("the URL of a node is needed");
+    this.#seeds = shuffle(urls.map((url) => ({ url: complete(url), node: "", mapVersion: 0 })));
+  }
+
+  /** Returns the place that the node at url directs to. It throws if the place is nowhere, plain where
+   *  the node has TLS, or of an older map. */
+  follow(url, told) {
+    const target = { url: complete(told.url), node: told.node ?? "", mapVersion: told.map_version ?? 0 };
+    if (url.startsWith("wss:") && !target.url.startsWith("wss:")) throw new Error(`directed from TLS to plain text at ${target.url}`);
+    if (target.mapVersion > 0 && target.mapVersion < this.#version) {
+      if (++this.#older <= MAX_OLDER) {
+        throw new Error(`directed to ${target.url} by version ${target.mapVersion} of the map, older than ${this.#version}`);
+      }
+      this.#version = target.mapVersion;
+    }
+    this.#older = 0;
+    this.serves(target.mapVersion);
+    if (!this.#seeds.some((seed) => seed.url === target.url)) {
+      this.#known = [...this.#known.filter((node) => node.url !== target.url), target];
+      if (this.#known.length > MAX_KNOWN) this.#failing.delete(this.#known.shift().url);
+    }
+    return target;
+  }
+
+  /** Notes the version of the map by which a node serves the user. */
+  serves(version) { this.#version = Math.max(this.#version, version ?? 0); }
+
+  /** Notes that something went wrong with a node, and returns for how many ms to leave it alone. */
+  failed(url) {
+    const { failures = 0 } = this.#failing.get(url) ?? {};
+    this.#failing.set(url, { failures: failures + 1, last: performance.now() });
+    return Math.random() * Math.min(BACKOFF_MAX, BACKOFF_FIRST * 2 ** failures);
+  }
+
+  /** Forgets all failures: a connection has lasted. */
+  recovered() { this.#failing.clear(); }
+
+  /** Returns some other nodes, to ask for the route: those last that have failed. */
+  others(url) {
+    return this.#byFailure(shuffle(this.#all().filter((node) => node.url !== url))).slice(0, MAX_ASKED);
+  }
+
+  /** Returns the node that has not failed for the longest time, seeds before others. */
+  next() { return this.#byFailure(this.#all())[0]; }
+
+  #all() { return [...this.#seeds, ...this.#known]; }
+
+  #byFailure(nodes) {
+    const last = ({ url }) => this.#failing.get(url)?.last ?? 0;
+    return nodes.sort((a, b) => last(a) - last(b));
+  }
+}
+
+/** Returns the URL of a node with the path to connect to. */
+function complete(text) {
+  const url = new URL(text);
+  if (url.protocol !== "ws:" && url.protocol !== "wss:") throw new TypeError(`${text} is no ws or wss URL`);
+  if (url.pathname === "/") url.pathname = "/v1/connect";
+  return url.href;
+}
+
+function shuffle(list) {
+  for (let i = list.length - 1; i > 0; i--) {
+    const j = Math.floor(Math.random() * (i + 1));
+    [list[i], list[j]] = [list[j], list[i]];
+  }
+  return list;
 }
 
 // A transport is one WebSocket: it is made with a URL, subprotocols and the handlers

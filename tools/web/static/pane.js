@@ -79,7 +79,7 @@ export class Pane {
     this.#part("burst").title = `Sends ${BURST} messages of ${BURST_BODY >> 10} KB, as fast as the node allows`;
 
     this.#client = new GodwitClient({
-      url, device,
+      urls: [url], device,
       token: async () => (await connect(user)).token,
       start: `last:${FIRST_ROWS}`,
       Transport: StreamTransport.canWait ? StreamTransport : SocketTransport,

@@ -54,18 +54,29 @@ func logFlags(cfg kafka.Config) []string {
 // is ready.
 func serve(t testing.TB, cfg kafka.Config, k *key, flags ...string) *node {
 	t.Helper()
-	n := &node{key: k, n: cfg.Partitions}
+	n := begin(t, cfg, k, flags...)
+	n.serves(t)
+	return n
+}
+
+// begin starts godwit serve and does not wait for it.
+func begin(t testing.TB, cfg kafka.Config, k *key, flags ...string) *node {
+	t.Helper()
 	args := append([]string{
 		"serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--unsafe", "--log-format", "json",
 		"--token-algorithm", string(k.algorithm), "--token-key-file", k.file,
 	}, logFlags(cfg)...)
-	n.process = launch(t, append(args, flags...)...)
+	return &node{process: launch(t, append(args, flags...)...), key: k, n: cfg.Partitions}
+}
+
+// serves waits until a node that was begun is ready.
+func (n *node) serves(t testing.TB) {
+	t.Helper()
 	n.await(t, func() bool {
 		l, ok := n.Logged("serving")
 		n.url, n.admin = l.URL, l.Admin
 		return ok
 	})
-	return n
 }
 
 // embeddedPartitions is how many partitions godwit dev has.

@@ -22,7 +22,9 @@ type readings struct {
 	generation uint32
 }
 
+// answer works a question out, and hands it back.
 func (w *readings) answer(ctx context.Context, r *session.Reading) {
+	defer r.Done()
 	var err error
 	switch r.Kind {
 	case session.ReadResume:

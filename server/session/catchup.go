@@ -83,19 +83,22 @@ func (s *Session) catchOn(l *Loop) {
 	}
 	r := &Reading{Kind: ReadNext, After: s.watermark, Limit: min(limit, pageMessages), Bytes: min(bytes, pageBytes)}
 	if c.reading = s.read(l, r); !c.reading {
-		s.queueReader(l)
+		s.queueReader(l, r.Near)
 	}
 }
 
 // queueReader has the session read when the loop has room for that.
-func (s *Session) queueReader(l *Loop) {
-	if l.reading == 0 {
+func (s *Session) queueReader(l *Loop, near bool) {
+	switch {
+	case l.reading == 0:
 		s.catch.retry = l.seconds() + catchRetry // nobody of this loop will make room
-		return
-	}
-	if !s.catch.queued {
+	case s.catch.queued:
+	case near:
 		s.catch.queued = true
-		l.readers = append(l.readers, s.handle)
+		l.readers.near = append(l.readers.near, s.handle)
+	default:
+		s.catch.queued = true
+		l.readers.far = append(l.readers.far, s.handle)
 	}
 }
 

@@ -300,13 +300,57 @@ func TestWaitsOnceForAReading(t *testing.T) {
 		second.frame(codec.ClientFrame{Type: codec.FramePing})
 		second.want(codec.FramePong)
 	}
-	if n := len(r.loop.readers); n != 1 {
+	if n := len(r.loop.readers.near); n != 1 {
 		t.Errorf("%d places in the queue for one connection", n)
 	}
 	r.work(100)
 	r.work(100)
 	first.want(codec.FrameDeliver)
 	second.want(codec.FrameDeliver)
+}
+
+// TestNearReadsFirst: while what lies below the tail is not answered, who has missed what
+// is in the tail gets it.
+func TestNearReadsFirst(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.Readings = 4 })
+	p := backplane.PartitionOf("bob", 4)
+	at := func(offset int64) string {
+		return "cursor=" + string(codec.AppendCursor(nil, backplane.Position{Generation: 1, Partition: p, Offset: offset}))
+	}
+	r.record(0, text("alice", "bob", "0"), 0, "bob")
+	for range 10 {
+		r.connect("bob", codec.JSON, at(-1))
+	}
+	r.deps.Tails.Worker(0).Begin(p, 100, 0) // what they ask for is not in the tail any more
+	r.record(100, text("alice", "bob", "100"), 0, "bob")
+	for range 4 { // and they ask again
+		q := r.readings[0]
+		r.readings = r.readings[1:]
+		q.Examined = q.After
+		q.Done()
+		r.takeAnswers()
+	}
+	if n := len(r.readings); n != 3 {
+		t.Fatalf("%d readings below the tail at once, want 3", n)
+	}
+	near := r.connect("bob", codec.JSON, at(99))
+	if n := len(r.readings); n != 4 {
+		t.Fatalf("%d readings, want one more for what is in the tail", n)
+	}
+	r.readings[0], r.readings[3] = r.readings[3], r.readings[0]
+	r.work(100)
+	if d := near.want(codec.FrameDeliver).Deliver; string(d.Message.Body) != "100" {
+		t.Errorf("got %q", d.Message.Body)
+	}
+	for len(r.readings) > 0 {
+		r.work(100)
+	}
+	for _, p := range r.peers {
+		if p != near {
+			p.want(codec.FrameDeliver)
+			p.want(codec.FrameDeliver)
+		}
+	}
 }
 
 // TestReadingsWithoutCredits: while sends have all the credits of the loop, who waits to

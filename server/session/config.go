@@ -72,6 +72,10 @@ const (
 	pageMessages = 128
 	pageBytes    = 128 << 10
 
+	// nearPart is the part of a loop's readings that is left to those that are near: when the
+	// store is slow, the others take all that they may have.
+	nearPart = 4
+
 	// maxPages is how many pages a client may have coming: those being read and those in its
 	// outbox. A page is a thousand times an ack, so that in_flight of them would be too many
 	// for who does not read, and for the readings of the others.

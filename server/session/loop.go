@@ -76,12 +76,13 @@ type Loop struct {
 	Wall time.Time
 
 	// Owned by the loop.
-	reader    ws.Reader         // for sessions without input; idle between them
-	inputs    []*input          // free
-	outputs   []*output         // free
-	catchUps  []*catchUp        // free
-	readers   []registry.Handle // sessions that wait to read, in the order in which they came
-	reading   int               // questions under way
+	reader    ws.Reader  // for sessions without input; idle between them
+	inputs    []*input   // free
+	outputs   []*output  // free
+	catchUps  []*catchUp // free
+	readers   waiting
+	reading   int // questions under way
+	far       int // of those, that are not Reading.Near
 	decoder   codec.Decoder
 	frame     codec.ClientFrame
 	message   backplane.Message
@@ -96,6 +97,10 @@ type Loop struct {
 
 	Counters Counters
 }
+
+// waiting are sessions that wait to read, in the order in which they came: those who want
+// what is in the tail, and the others.
+type waiting struct{ near, far []registry.Handle }
 
 // NewLoop returns the shared part of a loop's sessions.
 func NewLoop(c *Config, d *Deps, lane Lane) *Loop {

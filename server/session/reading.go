@@ -3,6 +3,7 @@ package session
 import (
 	"github.com/godwit-im/godwit/backplane"
 	"github.com/godwit-im/godwit/codec"
+	"github.com/godwit-im/godwit/registry"
 	"github.com/godwit-im/godwit/server/delivery"
 )
 
@@ -38,6 +39,10 @@ type Reading struct {
 	History *codec.History
 	// Before and Around are the offsets of its other cursors; -1 where there is none.
 	Before, Around int64
+
+	// Near says that the question is for what the tail had when it was asked. Those wait for
+	// nothing, and so not for the others either.
+	Near bool
 
 	// The answer. Code is empty, or says why there is none; then the question may be asked
 	// again later if the code is retryable.
@@ -95,10 +100,16 @@ func (r *Reading) Release() {
 	}
 }
 
+// roomToRead reports whether the loop may have one more question under way.
+func (l *Loop) roomToRead(near bool) bool {
+	return l.reading < l.config.Readings && (near || l.far < l.config.Readings-l.config.Readings/nearPart)
+}
+
 // read has a question worked out. It reports false when the loop has all the readings
 // under way that it may have.
 func (s *Session) read(l *Loop, r *Reading) bool {
-	if l.reading == l.config.Readings {
+	r.Near = r.Kind == ReadNext && r.After >= l.deps.Tails.Partition(s.partition).Floor()
+	if !l.roomToRead(r.Near) {
 		return false
 	}
 	a := l.takeAnswer(s)
@@ -113,6 +124,9 @@ func (s *Session) read(l *Loop, r *Reading) bool {
 		return false
 	}
 	l.reading++
+	if !r.Near {
+		l.far++
+	}
 	return true
 }
 
@@ -122,6 +136,9 @@ func (l *Loop) answeredReading(a *Answer, s *Session) {
 	r := a.reading
 	a.reading = nil
 	l.reading--
+	if !r.Near {
+		l.far--
+	}
 	if s != nil {
 		switch r.Kind {
 		case ReadResume, ReadLast:
@@ -133,11 +150,16 @@ func (l *Loop) answeredReading(a *Answer, s *Session) {
 		}
 	}
 	r.Release()
-	// Who found no room reads now. Who finds none again, because sends have all the
-	// credits, waits on at the end of the queue: so each is asked once.
-	for n := len(l.readers); n > 0 && l.reading < l.config.Readings; n-- {
-		h := l.readers[0]
-		l.readers = l.readers[1:]
+	l.callReaders(&l.readers.near, true)
+	l.callReaders(&l.readers.far, false)
+}
+
+// callReaders has those read now who found no room. Who finds none again, because sends have
+// all the credits, waits on at the end of the queue: so each is asked once.
+func (l *Loop) callReaders(list *[]registry.Handle, near bool) {
+	for n := len(*list); n > 0 && l.roomToRead(near); n-- {
+		h := (*list)[0]
+		*list = (*list)[1:]
 		if s := l.lane.Session(h); s != nil && s.catch != nil {
 			s.catch.queued = false
 			s.catchOn(l)

@@ -32,6 +32,9 @@ var Goals = []Goal{
 	{"SimulatedMillion", "heap-MB", 1000},
 	{"SimulatedMillion", "gc-pause-us", 1000},
 	{"Million", "lost", 0},
+	{"Failover", "detect-ms", 4000},
+	{"Failover", "first-message-ms", 5000},
+	{"ConfigPropagation", "p99-ms", 1000},
 }
 
 // goalOf returns the goal of a metric, if there is one.

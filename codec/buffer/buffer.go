@@ -1,52 +1,74 @@
 package buffer
 
-import "github.com/valyala/bytebufferpool"
+import (
+	"math/bits"
+
+	"github.com/valyala/bytebufferpool"
+)
 
 const (
-	// Min is the capacity of the smallest class, in bytes.
-	Min = 256
-	// Step is the ratio between a class and the next.
-	Step = 4
-	// classes counts the classes; the largest is 256 KB, above the largest message
-	// of the godwit protocol in its longest encoding. Larger buffers are made when
-	// needed and left to the garbage collector.
-	classes = 6
+	// Min is the capacity of the smallest class, in bytes: a power of two.
+	Min = 1 << minBits
+
+	minBits = 8
+
+	// classes counts the classes: the powers of two from Min to 256 KB, and between each
+	// and the next one and a half times it. The largest is above the largest message of the
+	// godwit protocol in its longest encoding. Larger buffers are made when needed and left
+	// to the garbage collector.
+	classes = 2*(18-minBits) + 1
 )
 
 var pools [classes]bytebufferpool.Pool
 
-// Take returns an empty buffer with room for at least n bytes, n > 0.
+// classOf returns the smallest class with room for n bytes, n > 0. Classes are
+// numbered by capacity, from 0; there is no end to them.
+func classOf(n int) int {
+	if n <= Min {
+		return 0
+	}
+	up := bits.Len(uint(n - 1)) // n is at most 1<<up, and more than half of that
+	class := 2 * (up - minBits)
+	if n <= 3<<(up-2) {
+		class--
+	}
+	return class
+}
+
+// sizeOf returns the capacity of a class.
+func sizeOf(class int) int {
+	if class%2 == 0 {
+		return Min << (class / 2)
+	}
+	return (Min + Min/2) << (class / 2)
+}
+
+// Take returns an empty buffer with room for at least n bytes, n > 0, and not for
+// more than Min or one and a half times n.
 func Take(n int) *bytebufferpool.ByteBuffer {
-	size := Min
-	for i := range pools {
-		if n <= size {
-			b := pools[i].Get()
-			if cap(b.B) < size {
-				b.B = make([]byte, 0, size)
-			}
-			return b
-		}
-		size *= Step
+	class := classOf(n)
+	if class >= classes {
+		return &bytebufferpool.ByteBuffer{B: make([]byte, 0, sizeOf(class))}
 	}
-	for size < n {
-		size *= Step
+	b := pools[class].Get()
+	if size := sizeOf(class); cap(b.B) < size {
+		b.B = make([]byte, 0, size)
 	}
-	return &bytebufferpool.ByteBuffer{B: make([]byte, 0, size)}
+	return b
 }
 
 // Give gives a buffer of Take back. One that has grown otherwise than by Append is
 // left to the garbage collector.
 func Give(b *bytebufferpool.ByteBuffer) {
-	size := Min
-	for i := range pools {
-		if cap(b.B) == size {
-			// The pool learns the size of new buffers from the lengths that it
-			// sees: in this one all buffers have the capacity of the class.
-			b.B = b.B[:size]
-			pools[i].Put(b)
-			return
-		}
-		size *= Step
+	size := cap(b.B)
+	if size < Min {
+		return
+	}
+	if class := classOf(size); class < classes && sizeOf(class) == size {
+		// The pool learns the size of new buffers from the lengths that it
+		// sees: in this one all buffers have the capacity of the class.
+		b.B = b.B[:size]
+		pools[class].Put(b)
 	}
 }
 

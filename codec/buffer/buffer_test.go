@@ -7,8 +7,8 @@ import "testing"
 func TestBuffersOfAClass(t *testing.T) {
 	for range 3 {
 		for _, test := range []struct{ n, want int }{
-			{1, 256}, {255, 256}, {256, 256}, {257, 1024}, {4096, 4096}, {5000, 16384},
-			{65536, 65536}, {65537, 262144}, {262144, 262144}, {262145, 1 << 20},
+			{1, 256}, {255, 256}, {256, 256}, {257, 384}, {384, 384}, {385, 512}, {4096, 4096}, {5000, 6144},
+			{6145, 8192}, {65536, 65536}, {65537, 98304}, {98305, 131072}, {262144, 262144}, {262145, 393216}, {393217, 524288},
 		} {
 			b := Take(test.n)
 			if cap(b.B) != test.want || len(b.B) != 0 {
@@ -16,6 +16,38 @@ func TestBuffersOfAClass(t *testing.T) {
 			}
 			b.B = append(b.B, 'x')
 			Give(b)
+		}
+	}
+}
+
+// TestRoom checks every size: there is room, and not for more than half as much again.
+func TestRoom(t *testing.T) {
+	last := 0
+	for n := 1; n <= 1<<19; n++ {
+		class := classOf(n)
+		size := sizeOf(class)
+		if size < n || size > max(Min, n+n/2) || class < last || class > 0 && sizeOf(class-1) >= n {
+			t.Fatalf("%d bytes are of class %d, of %d bytes", n, class, size)
+		}
+		last = class
+	}
+	if size := sizeOf(classes - 1); size != 256<<10 {
+		t.Errorf("the largest class has %d bytes", size)
+	}
+}
+
+// TestGrownOtherwise: a buffer that is of no class is not given to anybody.
+func TestGrownOtherwise(t *testing.T) {
+	for _, size := range []int{0, 1, 255, 300, 385, 300_000} {
+		b := Take(1)
+		b.B = make([]byte, 0, size)
+		Give(b)
+	}
+	for range 10 {
+		for _, n := range []int{1, 256, 300, 385, 262_144} {
+			if b := Take(n); cap(b.B) != sizeOf(classOf(n)) {
+				t.Errorf("a buffer for %d bytes has %d", n, cap(b.B))
+			}
 		}
 	}
 }

@@ -35,8 +35,8 @@ const (
 // ClusterEvent is a line of GET /v1/cluster/watch.
 type ClusterEvent struct {
 	Type       string `json:"type"`
-	Time       int64  `json:"time"` // when the node noticed, by its clock in Unix milliseconds
-	MapVersion uint64 `json:"map_version"`
+	Time       int64  `json:"time"`        // when the node noticed, by its clock in Unix milliseconds
+	MapVersion uint64 `json:"map_version"` // that the node has read by then, or that of Decision
 	// Text says the same for people, in a sentence.
 	Text string `json:"text,omitempty"`
 
@@ -101,7 +101,7 @@ func eventsBetween(from, to *clusterMoment, fresh []control.Entry) []ClusterEven
 		}
 	}
 	for i := range fresh {
-		add(ClusterEvent{Type: EventDecision, Text: fresh[i].Text, Decision: &fresh[i]})
+		events = append(events, ClusterEvent{Type: EventDecision, MapVersion: fresh[i].Version, Text: fresh[i].Text, Decision: &fresh[i]})
 	}
 	if from.snap == to.snap {
 		return events

@@ -72,14 +72,12 @@ func (c *child) signal(s syscall.Signal) error {
 	return nil
 }
 
-// stopChildren tells processes to stop and waits until all have ended. When hurry is
-// closed, it kills them.
+// stopChildren tells one process after the other to stop, and waits for each. When hurry is
+// closed, it kills those that are left.
 func stopChildren(hurry <-chan struct{}, children ...*child) error {
 	var errs []error
 	for _, c := range children {
 		errs = append(errs, c.signal(syscall.SIGTERM))
-	}
-	for _, c := range children {
 		select {
 		case <-c.done:
 		case <-hurry:

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -19,10 +20,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/godwit-im/godwit/backplane"
+	"github.com/godwit-im/godwit/backplane/cluster"
 	"github.com/godwit-im/godwit/backplane/cluster/kafkalog"
 	"github.com/godwit-im/godwit/backplane/embedded"
 	"github.com/godwit-im/godwit/backplane/kafka"
 	"github.com/godwit-im/godwit/server"
+	"github.com/godwit-im/godwit/server/admin"
 	"github.com/godwit-im/godwit/server/auth"
 	"github.com/godwit-im/godwit/server/config"
 )
@@ -116,21 +119,11 @@ func (o *upOptions) run(cmd *cobra.Command) (err error) {
 		}
 	}
 	defer func() {
-		// A second signal ends all at once. Nodes come first: they need the Kafka to leave in
-		// order.
+		// A second signal ends all at once.
 		hurry, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer cancel()
 		stop()
-		var running []*child
-		for _, n := range nodes {
-			if n.child != nil {
-				running = append(running, n.child)
-			}
-		}
-		err = errors.Join(err, stopChildren(hurry.Done(), running...))
-		if broker != nil {
-			err = errors.Join(err, stopChildren(hurry.Done(), broker))
-		}
+		err = errors.Join(err, stopChildren(hurry.Done(), inOrder(nodes, broker)...))
 	}()
 
 	if err := o.start(ctx, stderr, address, nodes); err != nil {
@@ -138,6 +131,21 @@ func (o *upOptions) run(cmd *cobra.Command) (err error) {
 	}
 	o.greet(cmd.OutOrStdout(), address, nodes)
 	return o.watch(ctx, stderr, broker, nodes)
+}
+
+// inOrder returns what runs in the order in which it is to be stopped. One node after the
+// other, since each hands its partitions to those that are left; the Kafka last.
+func inOrder(nodes []*upNode, broker *child) []*child {
+	var all []*child
+	for _, n := range slices.Backward(nodes) {
+		if n.child != nil {
+			all = append(all, n.child)
+		}
+	}
+	if broker != nil {
+		all = append(all, broker)
+	}
+	return all
 }
 
 // interrupted returns nil for the error of a start that was given up because somebody asked
@@ -251,11 +259,11 @@ func (o *upOptions) start(ctx context.Context, stderr io.Writer, address string,
 	ctx, cancel := context.WithTimeout(ctx, upReadyTimeout)
 	defer cancel()
 	for _, n := range nodes {
-		if err := n.awaitReady(ctx); err != nil {
+		if err := n.await(ctx, n.ready); err != nil {
 			return err
 		}
 	}
-	return nil
+	return nodes[0].await(ctx, func() bool { return nodes[0].sees(ctx, nodes) })
 }
 
 // makeTopics makes the topics of a namespace if they are not there.
@@ -277,17 +285,9 @@ func makeTopics(ctx context.Context, c *config.Config) error {
 	return err
 }
 
-// awaitReady waits until a node serves.
-func (n *upNode) awaitReady(ctx context.Context) error {
-	client := http.Client{Timeout: time.Second}
-	defer client.CloseIdleConnections()
-	for {
-		if r, err := client.Get(n.adminURL() + "/readyz"); err == nil {
-			_ = r.Body.Close()
-			if r.StatusCode == http.StatusOK {
-				return nil
-			}
-		}
+// await waits until a node is as it should be.
+func (n *upNode) await(ctx context.Context, cond func() bool) error {
+	for !cond() {
 		select {
 		case <-n.child.done:
 			return fmt.Errorf("%s has ended (%s); its log is above", n.name(), n.child.how())
@@ -296,6 +296,40 @@ func (n *upNode) awaitReady(ctx context.Context) error {
 			return fmt.Errorf("%s does not serve: %w; its log is above", n.name(), ctx.Err())
 		}
 	}
+	return nil
+}
+
+// ready reports whether a node serves.
+func (n *upNode) ready() bool {
+	client := http.Client{Timeout: time.Second}
+	defer client.CloseIdleConnections()
+	r, err := client.Get(n.adminURL() + "/readyz")
+	if err != nil {
+		return false
+	}
+	_ = r.Body.Close()
+	return r.StatusCode == http.StatusOK
+}
+
+// sees reports whether a node sees all nodes in its cluster, and all partitions owned.
+func (n *upNode) sees(ctx context.Context, nodes []*upNode) bool {
+	port, err := (&clusterFlags{url: n.adminURL()}).port()
+	if err != nil {
+		return false
+	}
+	defer port.client.CloseIdleConnections()
+	var s admin.ClusterStatus
+	if _, err := port.ask(ctx, http.MethodGet, "/v1/cluster", nil, nil, &s); err != nil {
+		return false
+	}
+	for _, other := range nodes {
+		if !slices.ContainsFunc(s.Nodes, func(m admin.ClusterNode) bool {
+			return m.ID == other.name() && m.State != cluster.Left && m.Beat != nil && !m.Suspected
+		}) {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(s.Partitions, func(share admin.ClusterShare) bool { return share.Owner == "" })
 }
 
 // watch returns when ctx ends, when no node is left, or when the Kafka ends. Of a node that
@@ -358,7 +392,8 @@ func (o *upOptions) greet(w io.Writer, address string, nodes []*upNode) {
 		fmt.Sprintf("%s cluster watch%s", self, admin),
 		fmt.Sprintf("%s listen --user bob%s%s", self, url, data),
 		fmt.Sprintf("%s send --user alice --to bob%s%s 'hello'", self, url, data),
-		fmt.Sprintf("kill -9 %d, and see who takes over from %s; to start it again: %s serve --config %s", last.child.pid(), last.name(), self, last.file),
+		fmt.Sprintf("kill -9 %d, and see who takes over from %s", last.child.pid(), last.name()),
+		fmt.Sprintf("%s serve --config %s, and then: %s cluster add %s%s", self, last.file, self, last.name(), admin),
 		fmt.Sprintf("%s cluster drain %s%s, and then: %s cluster add %s%s", self, first.name(), admin, self, first.name(), admin),
 		fmt.Sprintf("%s token --user carol%s, for clients of your own", self, data),
 	} {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -14,7 +16,12 @@ import (
 	"github.com/godwit-im/godwit/backplane/kafkatest"
 )
 
-func TestMain(m *testing.M) { kafkatest.Main(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(childVariable) != "" {
+		child()
+	}
+	kafkatest.Main(m)
+}
 
 // patience is how long a test waits for what must happen. It only ends tests that
 // have failed.
@@ -82,20 +89,12 @@ func (s *state) get(key string) string {
 	return s.values[key]
 }
 
-func (s *state) len() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.values)
-}
-
 // all returns a copy of the values.
 func (s *state) all() map[string]string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := make(map[string]string, len(s.values))
-	for k, v := range s.values {
-		all[k] = v
-	}
+	maps.Copy(all, s.values)
 	return all
 }
 

@@ -182,10 +182,10 @@ func (s *Session) failed(what string, err error) error {
 	return fmt.Errorf("kafkalog: %s: %w", what, err)
 }
 
-// fenced reports whether a broker says that an id, or the epoch of it, is not this
-// client's any more.
+// fenced reports whether a broker says that an id, its epoch, or the transaction that
+// is open under it is not this client's any more.
 func fenced(err error) bool {
-	for _, of := range []error{kerr.ProducerFenced, kerr.InvalidProducerEpoch, kerr.InvalidProducerIDMapping} {
+	for _, of := range []error{kerr.ProducerFenced, kerr.InvalidProducerEpoch, kerr.InvalidProducerIDMapping, kerr.InvalidTxnState} {
 		if errors.Is(err, of) {
 			return true
 		}

@@ -149,8 +149,8 @@ func (c *nodes) shares(observer *member, want map[string]int) *admin.ClusterStat
 	}
 }
 
-// controller returns the node that decides, as all say who are to be asked: its own beats,
-// too, have the flag.
+// controller returns the one of some nodes that decides, as all of them say and the beats
+// do.
 func (c *nodes) controller(asked ...*member) *member {
 	c.t.Helper()
 	var found string
@@ -168,7 +168,7 @@ func (c *nodes) controller(asked ...*member) *member {
 				}
 			}
 		}
-		return true
+		return slices.Contains(asked, c.all[found])
 	})
 	return c.all[found]
 }

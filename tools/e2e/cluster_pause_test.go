@@ -1,0 +1,54 @@
+package e2e
+
+import (
+	"testing"
+	"time"
+
+	"github.com/godwit-im/godwit/backplane/cluster"
+	"github.com/godwit-im/godwit/backplane/kafkatest"
+	"github.com/godwit-im/godwit/server/admin"
+)
+
+// TestClusterNodePaused stops the threads of a node for as long as it takes until others
+// have its partitions and its clients, and lets it go on: it finds that it is a standby,
+// and serves nobody until it is told to.
+func TestClusterNodePaused(t *testing.T) {
+	t.Parallel()
+	cfg := kafkatest.Real(t, clusterPartitions)
+	createTopic(t, &cfg)
+	c := newCluster(t, cfg, "a", "b", "c")
+	c.shares(c.all["a"], map[string]int{"a": 8, "b": 8, "c": 8})
+	w := newCrowd(t, c, crowdSize)
+	w.served(w.people, time.Now())
+
+	controller := c.controller(c.except()...)
+	victim := c.except(controller)[0]
+	there := w.at(victim)
+	at := time.Now()
+	victim.pause(t)
+	c.replaced(victim, controller, at, func(s *admin.ClusterStatus) {
+		if n := nodeOf(t, s, victim.name); n.State != cluster.Standby || n.Reason != cluster.ReasonSuspected {
+			t.Errorf("the silent node is %+v", n)
+		}
+	})
+	t.Logf("the first message of its clients is stored after %s", summary(w.served(there, at)))
+
+	at = time.Now()
+	victim.resume(t)
+	eventually(t, "it finds that it is a standby", func() bool {
+		s := victim.status(t)
+		n := nodeOf(t, s, victim.name)
+		return n.State == cluster.Standby && !n.Suspected && !s.Degraded && s.MapVersion == controller.status(t).MapVersion
+	})
+	t.Logf("it is a standby %v after it went on", since(at))
+	eventually(t, "it is ready and serves nobody", func() bool {
+		return victim.ready() && victim.metrics(t).of(t, "godwit_sessions") == 0
+	})
+	w.served(w.people, time.Now())
+
+	controller.granted(t, cluster.Request{Kind: cluster.KindAdd, Node: victim.name})
+	c.shares(controller, map[string]int{"a": 8, "b": 8, "c": 8})
+	eventually(t, "it serves clients again", func() bool { return len(w.at(victim)) > 0 })
+	w.served(w.people, time.Now())
+	w.settle()
+}

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/godwit-im/godwit/backplane"
 	"github.com/godwit-im/godwit/backplane/cluster"
@@ -67,7 +69,11 @@ func (e Entry) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d %s: %s", e.Version, e.Kind, e.Text)
 	for i, in := range e.Inputs {
-		fmt.Fprintf(&b, "%s%s=%s", []string{" [", " "}[min(i, 1)], in.Name, in.Value)
+		value := in.Value
+		if strings.ContainsFunc(value, func(r rune) bool { return r == ' ' || r == '"' || !unicode.IsPrint(r) }) {
+			value = strconv.Quote(value)
+		}
+		fmt.Fprintf(&b, "%s%s=%s", []string{" [", " "}[min(i, 1)], in.Name, value)
 	}
 	if len(e.Inputs) > 0 {
 		b.WriteByte(']')

@@ -190,6 +190,7 @@ func TestModel(t *testing.T) {
 	kinds := make(map[Kind]int)
 	rapid.Check(t, func(rt *rapid.T) {
 		w := checked(rt, 12, rapid.IntRange(1, 6).Draw(rt, "in flight"))
+		w.doubting = true
 		check := w.decided
 		w.decided = func(m *machine, d Decision) {
 			kinds[d.Entry.Kind]++
@@ -208,7 +209,7 @@ func TestModel(t *testing.T) {
 			w.checkOwned(rt)
 		}
 		w.dead = nil
-		for _, id := range slices.Sorted(maps.Keys(w.nodes)) {
+		for _, id := range w.ids {
 			m := w.nodes[id]
 			m.held, m.paused = false, false
 			if !m.up {

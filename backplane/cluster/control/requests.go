@@ -33,7 +33,7 @@ func (d *step) answer() bool {
 	change := pending[0]
 	r := change.Body.(cluster.Request)
 	d.from("request", "%s", r.ID)
-	d.from("by", "%.80q", r.By)
+	d.from("by", "%.80s", r.By)
 	if d.expired(r, change.Time) {
 		d.put(cluster.Put(cluster.Result{
 			ID: r.ID, Reason: CodeExpired, At: d.m.Now,
@@ -87,17 +87,26 @@ func (d *step) shifts(change cluster.Change) bool {
 func describe(r cluster.Request) string {
 	switch r.Kind {
 	case cluster.KindMove:
-		return fmt.Sprintf("move of %s to %.80s", count(r.Partitions), r.To)
+		return fmt.Sprintf("move of %s to %s", count(r.Partitions), name(r.To))
 	case cluster.KindRebalance:
 		return "rebalance"
 	case cluster.KindSettings:
 		return "change of settings"
 	case cluster.KindWeight:
 		if r.Weight != nil {
-			return fmt.Sprintf("weight %d of %.80s", *r.Weight, r.Node)
+			return fmt.Sprintf("weight %d of %s", *r.Weight, name(r.Node))
 		}
 	}
-	return fmt.Sprintf("%.80s of %.80s", r.Kind, r.Node)
+	return fmt.Sprintf("%s of %s", name(string(r.Kind)), name(r.Node))
+}
+
+// name writes what somebody gave as the name of something: quoted if it can be none, so
+// that nothing in it reaches a terminal.
+func name(text string) string {
+	if cluster.ValidID(text) {
+		return text
+	}
+	return fmt.Sprintf("%.80q", text)
 }
 
 // nextSweep returns the log time at which forget has something to do.

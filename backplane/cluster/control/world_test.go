@@ -26,9 +26,12 @@ type world struct {
 	failing bool     // the next commit fails, and the controller dies in it
 
 	cannotLead func(id string) bool
+	doubting   bool // see doubt
 
-	seen *cluster.Snapshot // of the first sum records of the log
-	sum  int
+	seen           *cluster.Snapshot // of the first sum records of the log
+	sum            int
+	next, previous groups   // of seen
+	ids            []string // of nodes, in order
 
 	decided func(*machine, Decision)
 	results []string // ids, in the order in which they were answered
@@ -76,8 +79,17 @@ func (w *world) append(changes ...cluster.Change) {
 
 // snapshot returns the records as they are.
 func (w *world) snapshot() *cluster.Snapshot {
+	if w.sum == len(w.log) {
+		return w.seen
+	}
 	w.seen = w.seen.With(w.log[w.sum:]...)
 	w.sum = len(w.log)
+	w.next, w.previous = make(groups), make(groups)
+	for p := range backplane.Partition(w.seen.N()) {
+		a := w.seen.Assignment(p)
+		w.next.add(a.Next, p)
+		w.previous.add(a.Previous, p)
+	}
 	return w.seen
 }
 
@@ -87,6 +99,7 @@ func (w *world) start(r cluster.Request) {
 	if m == nil {
 		m = &machine{id: r.Node}
 		w.nodes[r.Node] = m
+		w.ids = slices.Sorted(maps.Keys(w.nodes))
 	}
 	m.up, m.paused, m.incarnation, m.beats = true, false, m.incarnation+1, 0
 	m.core, m.read = New(Config{Node: r.Node, Settings: w.config}), 0
@@ -112,7 +125,7 @@ func join(node string, role cluster.State, weight, capacity int) cluster.Request
 // running returns the nodes that run, by id.
 func (w *world) running() []*machine {
 	var ms []*machine
-	for _, id := range slices.Sorted(maps.Keys(w.nodes)) {
+	for _, id := range w.ids {
 		if m := w.nodes[id]; m.up && !m.paused {
 			ms = append(ms, m)
 		}
@@ -161,21 +174,9 @@ func (w *world) beatOf(m *machine) beats.Beat {
 		Version: s.Version(), Controller: m.core != nil && m.core.Leads(),
 	}
 	if !m.held {
-		b.Warm = partitions(s, func(a cluster.Assignment) bool { return a.Next == m.id })
-		b.Released = partitions(s, func(a cluster.Assignment) bool { return a.Previous == m.id })
+		b.Warm, b.Released = w.next.of(m.id), w.previous.of(m.id)
 	}
 	return b
-}
-
-// partitions returns those whose assignment fits.
-func partitions(s *cluster.Snapshot, fits func(cluster.Assignment) bool) cluster.Ranges {
-	var ps []backplane.Partition
-	for p := range backplane.Partition(s.N()) {
-		if fits(s.Assignment(p)) {
-			ps = append(ps, p)
-		}
-	}
-	return cluster.RangesOf(ps)
 }
 
 // catchUp lets a node read the log to its end.
@@ -204,6 +205,7 @@ func (w *world) act(m *machine) {
 	for m.up && m.core.Leads() {
 		d, ok := m.core.Next(w.now)
 		if !ok {
+			w.doubt(m)
 			return
 		}
 		if _, again := m.core.Next(w.now); again {
@@ -223,6 +225,19 @@ func (w *world) act(m *machine) {
 		for _, other := range w.running() {
 			other.catchUp(w)
 		}
+	}
+}
+
+// doubt asks a Core that has nothing to decide once more, as if it had not been asked since
+// the last record.
+func (w *world) doubt(m *machine) {
+	if !w.doubting {
+		return
+	}
+	again := *m.core
+	again.idle = false
+	if d, ok := again.Next(w.now); ok {
+		panic(fmt.Sprintf("an idle Core does not see that there is something to decide: %v", d.Entry))
 	}
 }
 

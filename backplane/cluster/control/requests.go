@@ -8,11 +8,6 @@ import (
 	"github.com/godwit-im/godwit/backplane/cluster"
 )
 
-// CodeExpired is the code of a request that waited for a controller for so long that who
-// asked has gone: to drain a node today because somebody wanted that yesterday is
-// worse than to do nothing.
-const CodeExpired cluster.Code = "expired"
-
 // sweepAfter is how much longer than cluster.ResultLife a result may stay, in
 // milliseconds, so that many go in one decision.
 const sweepAfter = 60_000
@@ -36,8 +31,7 @@ func (d *step) answer() bool {
 	d.from("by", "%.80s", r.By)
 	if d.expired(r, change.Time) {
 		d.put(cluster.Put(cluster.Result{
-			ID: r.ID, Reason: CodeExpired, At: d.m.Now,
-			Message: "The request waited for a controller for too long; ask again.",
+			ID: r.ID, Reason: cluster.CodeExpired, Message: cluster.Codes[cluster.CodeExpired], At: d.m.Now,
 		}))
 		d.kind = KindRefuse
 		d.say("The %s waited for a controller for too long.", describe(r))
@@ -64,7 +58,8 @@ func (d *step) answer() bool {
 	return true
 }
 
-// expired reports whether a request came too long ago, by its log time. A node that
+// expired reports whether a request came too long ago, by its log time. To drain a node
+// today because somebody wanted that yesterday is worse than to do nothing; but a node that
 // beats still wants to join.
 func (d *step) expired(r cluster.Request, logTime int64) bool {
 	if r.Kind == cluster.KindJoin && d.watch.Heard(r.Node) {

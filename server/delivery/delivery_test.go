@@ -194,6 +194,33 @@ func TestPositionsFollowMessages(t *testing.T) {
 	}
 }
 
+// TestBeginElsewhere: each loop hears of it when reading does not go on where it was.
+func TestBeginElsewhere(t *testing.T) {
+	r := newRig()
+	told := func(what string, want int64) {
+		t.Helper()
+		for loop := range 3 {
+			entries := r.take(t, loop)
+			if want < 0 && len(entries) == 0 {
+				continue
+			}
+			if len(entries) != 1 || !entries[0].Targets.Lost ||
+				!slices.Equal(entries[0].Targets.Positions, []backplane.Position{{Generation: 3, Partition: 5, Offset: want}}) {
+				t.Errorf("%s: loop %d: %d entries", what, loop, len(entries))
+			}
+		}
+	}
+	r.Begin(5, 10, 0)
+	told("at first", -1)
+	r.Record(record(5, 10, 0, message(1, "alice", "bob"), "bob"))
+	r.Begin(5, 11, 0)
+	told("where it was", -1)
+	r.Begin(5, 20, 0)
+	told("where the log begins now", 19)
+	r.Begin(5, 3, 0)
+	told("where the log ends now", 2)
+}
+
 func TestFrameCountsReferences(t *testing.T) {
 	m := NewMemory(1)
 	f := Raw(m, []byte("hello"))

@@ -91,10 +91,15 @@ func New(c Config) *Dispatcher {
 }
 
 // Begin makes a new window for a partition, because one that was read before
-// remembers what lies ahead now; see backplane.Handler.
+// remembers what lies ahead now; see backplane.Handler. If reading does not go on where
+// it was, connections that were there have to be told.
 func (d *Dispatcher) Begin(p backplane.Partition, offset, since int64) {
 	d.forget(p)
+	was := d.tails.End(p)
 	d.tail.Begin(p, offset, since)
+	if was.Offset >= 0 && offset != was.Offset+1 {
+		d.tell([]backplane.Position{d.tails.End(p)}, true)
+	}
 }
 
 // End forgets a partition; see backplane.Handler. What Tick has to tell of it
@@ -285,8 +290,7 @@ func (d *Dispatcher) target(r *backplane.Record) (want [variants]bool) {
 // Tick tells every loop how far the partitions have come that moved since the
 // last Tick; see backplane.Handler.
 func (d *Dispatcher) Tick() {
-	loops := d.loops.Len()
-	if len(d.moved) == 0 || loops == 0 {
+	if len(d.moved) == 0 || d.loops.Len() == 0 {
 		return
 	}
 	positions := make([]backplane.Position, len(d.moved))
@@ -295,9 +299,14 @@ func (d *Dispatcher) Tick() {
 		w.moved = false
 	}
 	d.moved = d.moved[:0]
-	for loop := range loops {
+	d.tell(positions, false)
+}
+
+// tell puts positions into every mailbox.
+func (d *Dispatcher) tell(positions []backplane.Position, lost bool) {
+	for loop := range d.loops.Len() {
 		t := targets.Get().(*Targets)
-		t.Positions = positions
+		t.Positions, t.Lost = positions, lost
 		d.loops.Deliver(loop, Entry{Targets: t}, int64(len(positions))*positionSize)
 	}
 }

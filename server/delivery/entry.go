@@ -23,6 +23,9 @@ type Targets struct {
 	// far as it concerns this loop, is in the mailbox before this entry. Shared
 	// between loops; nobody writes to it.
 	Positions []backplane.Position
+	// Lost says that Positions are none of those: reading goes on behind them, and what was
+	// not read before has not been delivered to anybody.
+	Lost bool
 }
 
 var targets = sync.Pool{New: func() any { return new(Targets) }}
@@ -40,7 +43,7 @@ func (e Entry) Done() {
 	if cap(t.Handles) > keepHandles {
 		t.Handles = nil
 	}
-	t.Handles, t.Self, t.Positions = t.Handles[:0], 0, nil
+	t.Handles, t.Self, t.Positions, t.Lost = t.Handles[:0], 0, nil, false
 	targets.Put(t)
 }
 

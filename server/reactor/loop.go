@@ -210,7 +210,7 @@ func (l *loop) takeEntries() (more bool) {
 		}
 		t := l.entry.Targets
 		if t.Positions != nil {
-			l.shared.Tell(t.Positions)
+			l.shared.Tell(t.Positions, t.Lost)
 			budget--
 		}
 		for ; l.next < len(t.Handles) && budget > 0; l.next++ {

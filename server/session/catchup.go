@@ -48,6 +48,13 @@ func (s *Session) endCatchUp(l *Loop) {
 	l.Counters.Catching.Add(-1)
 }
 
+// behindLost reports whether what comes next on a connection that is live may lie behind
+// something that was never read, because the log had deleted it before: history may have
+// it, or the client has to be told. A gap that is pending tells it all.
+func (s *Session) behindLost(l *Loop) bool {
+	return s.watermark < l.lost[s.partition] && (s.output == nil || s.output.gap == nil)
+}
+
 // passBy notes a live delivery for a connection that is catching up.
 func (s *Session) passBy(l *Loop, f *delivery.Frame) {
 	if f.Signal {

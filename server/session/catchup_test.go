@@ -9,6 +9,7 @@ import (
 
 	"github.com/godwit-im/godwit/backplane"
 	"github.com/godwit-im/godwit/codec"
+	"github.com/godwit-im/godwit/codec/ws"
 )
 
 // slow returns a session whose outbox has overflowed: 8 deliveries wait, and 3 are left to
@@ -168,6 +169,58 @@ func TestGone(t *testing.T) {
 	}
 	if d := bob.want(codec.FrameDeliver).Deliver; d.Seq != 10 || string(d.Message.Body) != "10" {
 		t.Errorf("delivery %d is %q", d.Seq, d.Message.Body)
+	}
+}
+
+// TestLostWhileLive: what the log has deleted before the node read it is told to those who
+// are connected: before the next message, or before the next heartbeat.
+func TestLostWhileLive(t *testing.T) {
+	r := newRig(t)
+	p := backplane.PartitionOf("bob", 4)
+	neighbour := "user0"
+	for i := 1; backplane.PartitionOf(neighbour, 4) != p; i++ {
+		neighbour = fmt.Sprint("user", i)
+	}
+	r.record(0, text("alice", "bob", "0"), 0, "bob")
+	bob, idle := r.connect("bob", codec.JSON), r.connect(neighbour, codec.JSON)
+	r.record(1, text("alice", "bob", "1"), 0, "bob")
+	bob.want(codec.FrameDeliver)
+
+	r.dispatcher.Begin(p, 20, 0)
+	r.record(25, text("alice", "bob", "25"), 0, "bob")
+	r.dispatcher.Tick()
+	bob.none()
+	lost := func(d *peer, after int64) {
+		t.Helper()
+		if len(r.readings) != 1 || r.readings[0].After != after {
+			t.Fatalf("%d readings, want one after %d", len(r.readings), after)
+		}
+		r.readings[0].Gone = 19
+		r.work(100)
+		g := d.want(codec.FrameGap).Gap
+		if from, to := offset(t, g.After), offset(t, g.Before); g.Reason != codec.GapRetention || from != after || to != 20 {
+			t.Errorf("gap of %v from %d to %d", g.Reason, from, to)
+		}
+	}
+	lost(bob, 1)
+	if m := bob.want(codec.FrameDeliver).Deliver; string(m.Message.Body) != "25" || m.Seq != 3 {
+		t.Errorf("delivery %d: %q", m.Seq, m.Message.Body)
+	}
+	for second := 1; second < 400 && len(r.readings) == 0; second++ {
+		r.at(second)
+		for _, d := range []*peer{bob, idle} {
+			d.receive(ws.AppendMasked(nil, ws.Pong, nil, [4]byte{})) // they are there
+		}
+	}
+	idle.none()
+	lost(idle, 0)
+
+	r.record(26, text(neighbour, "bob", "26"), 0, "bob", neighbour)
+	if m := bob.want(codec.FrameDeliver).Deliver; m.Seq != 4 || bob.s.Catching() {
+		t.Errorf("delivery %d, catching up: %v", m.Seq, bob.s.Catching())
+	}
+	if m := idle.want(codec.FrameDeliver).Deliver; m.Seq != 2 || idle.s.Catching() {
+		t.Errorf("delivery %d, catching up: %v", m.Seq, idle.s.Catching())
 	}
 }
 

@@ -27,6 +27,11 @@ func (s *Session) Deliver(l *Loop, f *delivery.Frame, self bool) {
 	case s.catch != nil:
 		s.passBy(l, f)
 		return
+	case s.behindLost(l):
+		s.beginCatchUp(l)
+		s.passBy(l, f)
+		s.catchOn(l)
+		return
 	}
 	form := s.form(f, self)
 	size := len(f.Bytes(form))
@@ -148,6 +153,11 @@ func (s *Session) heartbeat(l *Loop) {
 	s.toldAt = l.seconds() // or nothing newer is known, or the client is being told
 	reached := l.positions[s.partition]
 	if reached <= s.told || s.Pending() || s.catch != nil {
+		return
+	}
+	if s.behindLost(l) {
+		s.beginCatchUp(l)
+		s.catchOn(l)
 		return
 	}
 	s.watermark = max(s.watermark, reached)

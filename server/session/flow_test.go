@@ -282,7 +282,7 @@ func TestHeartbeat(t *testing.T) {
 	bob := r.connect("bob", codec.Proto)
 	p := backplane.PartitionOf("bob", 4)
 	for i := 1; i <= 1000; i++ {
-		r.loop.Tell([]backplane.Position{{Generation: 1, Partition: p, Offset: int64(i)}})
+		r.loop.Tell([]backplane.Position{{Generation: 1, Partition: p, Offset: int64(i)}}, false)
 		r.at(i)
 		if bob.pings > 0 { // it is there
 			bob.receive(nil)
@@ -336,7 +336,7 @@ func TestGap(t *testing.T) {
 	bob.send("m1", "alice", "x")
 	r.answer(0, backplane.Outcome{Status: backplane.Stored})
 	r.config.CursorLag = 10 * time.Second
-	r.loop.Tell([]backplane.Position{{Generation: 1, Partition: bob.s.partition, Offset: 10}})
+	r.loop.Tell([]backplane.Position{{Generation: 1, Partition: bob.s.partition, Offset: 10}}, false)
 	r.at(30)
 	bob.blocked = false
 	bob.pump()

@@ -187,7 +187,7 @@ func (r *rig) takeEntries() {
 	r.entries = nil
 	for _, e := range entries {
 		if e.Targets.Positions != nil {
-			r.loop.Tell(e.Targets.Positions)
+			r.loop.Tell(e.Targets.Positions, e.Targets.Lost)
 		}
 		for i, h := range e.Targets.Handles {
 			if p := r.peers[h&^1]; p != nil {

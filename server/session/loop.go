@@ -93,6 +93,7 @@ type Loop struct {
 	free      []*Answer // the answers of unused credits, as far as they were ever used
 	credits   int       // answers that may still be taken
 	positions []int64   // by partition: the last offset that the loop was told
+	lost      []int64   // by partition: up to where there may be what was never read; -1 for none
 	draining  bool
 
 	Counters Counters
@@ -111,21 +112,27 @@ func NewLoop(c *Config, d *Deps, lane Lane) *Loop {
 		codecLimits: c.codecLimits(),
 		credits:     c.Answers,
 		positions:   make([]int64, d.Tails.N()),
+		lost:        make([]int64, d.Tails.N()),
 	}
 	for e := range l.frameLimits {
 		l.frameLimits[e] = ws.Limits{MessageBytes: l.codecLimits.MaxFrame(codec.Encoding(e)), Fragments: fragments}
 	}
 	for i := range l.positions {
-		l.positions[i] = -1
+		l.positions[i], l.lost[i] = -1, -1
 	}
 	return l
 }
 
-// Tell notes how far partitions have come. The reactor calls it when it takes the
-// news out of the mailbox, so everything before it has been delivered.
-func (l *Loop) Tell(positions []backplane.Position) {
+// Tell notes how far partitions have come, or where they go on without what was not read
+// before; see delivery.Targets. The reactor calls it when it takes the news out of the
+// mailbox, so everything before it has been delivered.
+func (l *Loop) Tell(positions []backplane.Position, lost bool) {
+	to := l.positions
+	if lost {
+		to = l.lost
+	}
 	for _, p := range positions {
-		l.positions[p.Partition] = p.Offset
+		to[p.Partition] = p.Offset
 	}
 }
 

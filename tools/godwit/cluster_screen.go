@@ -27,7 +27,7 @@ const (
 	screenEnter = "\x1b[?1049h\x1b[?25l" // a screen of its own, without a cursor
 	screenLeave = "\x1b[?25h\x1b[?1049l"
 	screenTop   = "\x1b[H"
-	lineEnd     = "\x1b[K\r\n"
+	lineEnd     = "\x1b[K\n"
 	screenRest  = "\x1b[J"
 )
 

@@ -2,7 +2,9 @@ package clustertest
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/godwit-im/godwit/backplane"
@@ -73,6 +75,16 @@ func (c *Cluster) Start(id string, role cluster.State) {
 	c.request(cluster.Request{
 		ID: "join-" + id, Kind: cluster.KindJoin, Node: id, Role: role, URL: "ws://" + id + ".example/v1/connect",
 		Admin: "http://" + id + ".example:8081", Capacity: Capacity, By: id,
+	})
+}
+
+// Relocate has a node that runs tell another address for operators.
+func (c *Cluster) Relocate(id, admin string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.request(cluster.Request{
+		ID: strings.ToLower(rand.Text()), Kind: cluster.KindJoin, Node: id, URL: "ws://" + id + ".example/v1/connect",
+		Admin: admin, Capacity: Capacity, By: id,
 	})
 }
 

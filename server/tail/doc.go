@@ -15,8 +15,9 @@
 //
 // A tail has one writer at a time: the goroutine of the partition's dispatch
 // worker, or whoever made a Tail of its own. Reading is for any goroutine. End and
-// Floor take no lock; Newest, Erased and Read hold the lock of the partition for
-// as long as it takes to look at the user's own records that the answer is about.
+// Floor take no lock. The others hold the lock of the partition for as long as it takes
+// to look something up; Read holds it for some of the user's own records at a time, and looks
+// again for the next ones.
 //
 // # How records are kept
 //

@@ -124,18 +124,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		counter(overflowsDesc, sum(func(c *session.Counters) uint64 { return c.Overflow(i) }), name)
 	}
 	gauge(tailBytesDesc, c.tails.Bytes())
-	counter(scansDesc, c.timelines.Scans.Load())
-	counter(scannedDesc, c.timelines.Scanned.Load())
-	counter(restartsDesc, c.timelines.Restarts.Load())
-	counter(evictedDesc, c.timelines.Evicted.Load())
-	counter(emptiedDesc, c.timelines.Emptied.Load())
-	counter(idsForgottenDesc, c.timelines.Forgotten.Load())
-	gauge(windowsDesc, c.timelines.Windows.Load())
-	gauge(windowBytesDesc, c.timelines.Bytes.Load())
-	counter(storeReadsDesc, c.timelines.Stored.Load())
-	counter(questionsDesc, c.timelines.Asked.Load(), "store")
-	counter(questionsDesc, c.timelines.Bounds.Load(), "log")
-	counter(readFailuresDesc, c.timelines.Failed.Load())
+	collectTimelines(c.timelines, counter, gauge)
 	counter(gapsDesc, sum(func(c *session.Counters) uint64 { return c.Gaps.Load() }))
 	counter(heartbeatsDesc, sum(func(c *session.Counters) uint64 { return c.Heartbeats.Load() }))
 	for i, name := range session.DropReasons() {
@@ -168,4 +157,20 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	counter(targetsDesc, targets)
 	counter(forgottenDesc, forgotten)
+}
+
+// collectTimelines gives everything that a timeline.Service counts.
+func collectTimelines(c *timeline.Counters, counter func(d *prometheus.Desc, v uint64, labels ...string), gauge func(d *prometheus.Desc, v int64, labels ...string)) {
+	counter(scansDesc, c.Scans.Load())
+	counter(scannedDesc, c.Scanned.Load())
+	counter(restartsDesc, c.Restarts.Load())
+	counter(evictedDesc, c.Evicted.Load())
+	counter(emptiedDesc, c.Emptied.Load())
+	counter(idsForgottenDesc, c.Forgotten.Load())
+	gauge(windowsDesc, c.Windows.Load())
+	gauge(windowBytesDesc, c.Bytes.Load())
+	counter(storeReadsDesc, c.Stored.Load())
+	counter(questionsDesc, c.Asked.Load(), "store")
+	counter(questionsDesc, c.Bounds.Load(), "log")
+	counter(readFailuresDesc, c.Failed.Load())
 }

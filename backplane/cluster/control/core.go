@@ -103,9 +103,9 @@ func (c *Core) Beat(b beats.Beat, logTime int64) {
 	c.watch.Beat(b, logTime)
 }
 
-// Lead tells that this node holds the controller's id, and that all records up to a
-// barrier written since then were applied. After a commit that failed, or whose outcome
-// is not known, the id must be taken again and Lead called again.
+// Lead tells that this node holds the controller's id, and that all records that were
+// committed before it did were applied. After a commit that failed, or whose outcome is
+// not known, it is to be called again once that outcome, too, has been read.
 func (c *Core) Lead() {
 	c.leads, c.took, c.awaited, c.idle = true, false, 0, false
 }

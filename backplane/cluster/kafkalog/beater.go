@@ -2,6 +2,7 @@ package kafkalog
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -30,7 +31,7 @@ type Beater struct {
 	done   sync.WaitGroup
 
 	// Owned by the beating goroutine.
-	complain complaints
+	failures complaints
 
 	// Atomic.
 	lastBeat atomic.Int64 // when the last beat was acknowledged, after began; 0 for never
@@ -94,15 +95,14 @@ func (b *Beater) beat() {
 	}
 	if err == nil {
 		b.lastBeat.Store(int64(max(time.Since(b.began), 1)))
-	} else {
-		if _, replaced := err.(*TopicError); replaced {
-			b.topic.adopt() // beats are for now: any topic of that name will do
-		}
-		if b.ctx.Err() != nil {
-			return
-		}
 	}
-	switch failing, now := b.complain.about(err, time.Now()); {
+	if _, replaced := errors.AsType[*TopicError](err); replaced {
+		b.topic.adopt() // beats are for now: any topic of that name will do
+	}
+	if b.ctx.Err() != nil {
+		return
+	}
+	switch failing, now := b.failures.about(err, time.Now()); {
 	case now && failing:
 		b.log.Warn("kafkalog: this node's beats fail", "topic", b.topic.name, "err", err)
 	case now:

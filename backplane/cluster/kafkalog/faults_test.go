@@ -202,3 +202,33 @@ func TestOpenGivesUp(t *testing.T) {
 		t.Error("a wrong configuration was taken")
 	}
 }
+
+// A session that is closed ends what is running, and takes no more decisions.
+func TestSessionIsClosed(t *testing.T) {
+	for _, key := range []kmsg.Key{kmsg.Produce, kmsg.EndTxn} {
+		t.Run(key.Name(), func(t *testing.T) {
+			cluster, cfg := newFaulty(t)
+			l, _ := open(t, cfg)
+			s := take(t, l)
+			commit(t, s, decision("1")...)
+			stalled, release := stall(t, cluster, key)
+			ended := make(chan error, 1)
+			go func() { ended <- s.Commit(context.Background(), decision("2")) }()
+			<-stalled
+			s.Close()
+			if err := <-ended; !errors.Is(err, kafkalog.ErrClosed) {
+				t.Errorf("error %v of the decision under way", err)
+			}
+			release()
+			if err := s.Settle(t.Context()); !errors.Is(err, kafkalog.ErrClosed) {
+				t.Errorf("error %v of Settle", err)
+			}
+			other := take(t, l)
+			commit(t, other, decision("3")...)
+			other.Close()
+			if err := other.Commit(t.Context(), decision("4")); !errors.Is(err, kafkalog.ErrClosed) {
+				t.Errorf("error %v of Commit", err)
+			}
+		})
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"math"
 	"strings"
 	"time"
+	"unsafe"
 
 	"github.com/godwit-im/godwit/backplane/cluster"
 )
@@ -22,9 +23,9 @@ type following struct {
 	start    int64            // where the log began when that was last found to be in order
 	inForce  map[string]int64 // the offset of the record in force for each key that has one
 	waiting  []cluster.Record // read, and not handed out yet
-	bytes    int              // of the values of waiting
+	bytes    int              // of memory that waiting takes, about
 	answered time.Time        // when a broker last answered, on the wall clock, which goes on while a machine sleeps
-	complain complaints
+	failures complaints
 }
 
 func newFollowing() following {
@@ -60,10 +61,8 @@ func (l *Log) step() error {
 	if err != nil {
 		return err
 	}
-	if now := time.Now().Round(0); now.Sub(s.answered) > outOfTouch {
+	if !s.inTouch(time.Now()) {
 		return &TopicError{Topic: l.topic.name, Err: ErrOutOfTouch}
-	} else {
-		s.answered = now
 	}
 	l.lastRead.Store(int64(max(time.Since(l.opened), 1)))
 	s.keep(got)
@@ -99,6 +98,15 @@ func (l *Log) reposition(ctx context.Context) (piece, error) {
 	return piece{next: start, start: start, settled: end}, nil
 }
 
+// inTouch notes that a broker has answered, and reports whether the one before that was
+// not too long ago.
+func (s *following) inTouch(now time.Time) bool {
+	now = now.Round(0)
+	since := now.Sub(s.answered)
+	s.answered = now
+	return since <= outOfTouch
+}
+
 // keep adds the records of a piece to those that wait.
 func (s *following) keep(got piece) {
 	for _, r := range got.records {
@@ -114,7 +122,7 @@ func (s *following) keep(got piece) {
 			s.inForce[record.Key] = r.Offset
 		}
 		s.waiting = append(s.waiting, record)
-		s.bytes += len(record.Value)
+		s.bytes += int(unsafe.Sizeof(record)) + len(record.Key) + len(record.Value)
 	}
 	s.next = max(s.next, got.next)
 }
@@ -159,7 +167,7 @@ func (l *Log) complain(err error) {
 	if l.ctx.Err() != nil {
 		return
 	}
-	switch failing, now := l.state.complain.about(err, time.Now()); {
+	switch failing, now := l.state.failures.about(err, time.Now()); {
 	case now && failing:
 		l.log.Warn("kafkalog: the cluster topic cannot be read; trying again", "topic", l.topic.name, "err", err)
 	case now:

@@ -95,6 +95,6 @@ const (
 	// it first came by.
 	outOfTouch = tombstoneAge / 2
 
-	// describeTimeout bounds each question about a topic.
-	describeTimeout = 15 * time.Second
+	// topicsTimeout bounds Create and Verify.
+	topicsTimeout = 30 * time.Second
 )

@@ -36,7 +36,7 @@ type Listener struct {
 
 	// Owned by the listening goroutine.
 	next     int64 // the offset to go on from; -1 for the end
-	complain complaints
+	failures complaints
 	garbage  complaints
 
 	// Atomic.
@@ -82,7 +82,7 @@ func (l *Listener) run() {
 		if l.ctx.Err() != nil {
 			return
 		}
-		switch failing, now := l.complain.about(err, time.Now()); {
+		switch failing, now := l.failures.about(err, time.Now()); {
 		case now && failing:
 			l.log.Warn("kafkalog: the heartbeats cannot be read; trying again", "topic", l.topic.name, "err", err)
 		case now:

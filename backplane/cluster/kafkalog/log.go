@@ -175,12 +175,16 @@ func (l *Log) bound(ctx context.Context, timeout time.Duration) (context.Context
 // write appends records until that succeeds. It writes nothing to a topic that is not
 // to be trusted.
 func (l *Log) write(ctx context.Context, records []cluster.Record) error {
-	err := l.topic.keepTrying(ctx, func(ctx context.Context) error {
+	return l.ended(l.topic.keepTrying(ctx, func(ctx context.Context) error {
 		if err := l.Err(); err != nil {
 			return err
 		}
 		return l.topic.append(ctx, attemptTimeout, records)
-	})
+	}))
+}
+
+// ended returns err, or ErrClosed where the Log was closed: that is why, whatever err says.
+func (l *Log) ended(err error) error {
 	if err != nil && l.ctx.Err() != nil {
 		return ErrClosed
 	}

@@ -30,7 +30,7 @@ type Session struct {
 // not committed is aborted, and its next Commit fails with ErrFenced. Take returns when
 // all that was ever committed has been handed to the function that Open was given. It
 // tries for 30 s, or until ctx ends; after an error the right may have been taken away
-// all the same.
+// all the same. ErrFenced says that somebody else took it at the same time.
 func (l *Log) Take(ctx context.Context) (*Session, error) {
 	if err := l.Err(); err != nil {
 		return nil, err
@@ -56,7 +56,7 @@ func (l *Log) Take(ctx context.Context) (*Session, error) {
 	}
 	if err != nil {
 		client.Close()
-		return nil, fmt.Errorf("kafkalog: taking %s: %w", TransactionalID(l.cfg.Namespace), err)
+		return nil, fmt.Errorf("kafkalog: taking %s: %w", TransactionalID(l.cfg.Namespace), l.ended(err))
 	}
 	return s, nil
 }
@@ -65,8 +65,11 @@ func (l *Log) Take(ctx context.Context) (*Session, error) {
 func (s *Session) identify(ctx context.Context) error {
 	return s.log.topic.keepTrying(ctx, func(ctx context.Context) error {
 		_, _, err := s.client.ProducerID(ctx)
-		if fenced(err) {
+		switch {
+		case fenced(err):
 			return ErrFenced
+		case s.client.Context().Err() != nil:
+			return ErrClosed
 		}
 		return err
 	})
@@ -176,10 +179,10 @@ func (s *Session) failed(what string, err error) error {
 		s.over = true
 		return ErrFenced
 	}
-	if s.log.ctx.Err() != nil {
+	if s.client.Context().Err() != nil { // the client gives several errors for it
 		err = ErrClosed
 	}
-	return fmt.Errorf("kafkalog: %s: %w", what, err)
+	return fmt.Errorf("kafkalog: %s: %w", what, s.log.ended(err))
 }
 
 // fenced reports whether a broker says that an id, its epoch, or the transaction that

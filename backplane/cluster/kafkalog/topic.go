@@ -144,7 +144,7 @@ func (t *topic) request(ctx context.Context, build func(place) kmsg.Request) (km
 
 // passes reports whether an error may be gone when the same is tried again.
 func passes(err error) bool {
-	if _, ok := errors.AsType[*TopicError](err); ok || errors.Is(err, ErrClosed) {
+	if _, ok := errors.AsType[*TopicError](err); ok || errors.Is(err, ErrClosed) || errors.Is(err, ErrFenced) {
 		return false
 	}
 	ke, ok := errors.AsType[*kerr.Error](err)

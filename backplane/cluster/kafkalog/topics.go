@@ -106,8 +106,11 @@ func millis(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(),
 
 // Create makes the topics of cfg's namespace that are not there, and returns when the
 // brokers tell of them: made has the names of those that it made. It leaves a topic
-// that is there as it is; Verify tells whether that is as it should be.
+// that is there as it is; Verify tells whether that is as it should be. Both give up
+// after 30 s, or when ctx ends.
 func Create(ctx context.Context, cfg kafka.Config, o TopicOptions) (made []string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, topicsTimeout)
+	defer cancel()
 	for _, topic := range []struct {
 		name     string
 		settings map[string]*string
@@ -138,7 +141,7 @@ type Finding struct {
 // should be. With unsafe, what is wrong with the settings is no error, and is returned
 // for a warning; but the cluster topic must be compacted in any case.
 func Verify(ctx context.Context, cfg kafka.Config, unsafe bool) ([]Finding, error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*describeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, topicsTimeout)
 	defer cancel()
 	var all []Finding
 	for _, topic := range []struct {

@@ -13,12 +13,22 @@
 //
 // # Connections
 //
-// Run connects and connects again. After a failure it waits a random time below a
-// bound that doubles each time and is back at its least after a stable connection.
-// It goes where the server directs it, a bounded number of times in a row, never
-// from TLS to plain text. It ends when its context does, or with an error when the
-// server says that connecting again is pointless: a close code of 4000 to 4099, or a
-// refusal such as 401 when there is no other token to try.
+// Run connects and connects again, to the node that serves the user, wherever that is. Any
+// nodes will do to begin with; each directs to the right one, and the client remembers those
+// that it hears of. When one is down, the others are asked who has taken its place.
+// After a failure the client leaves that node alone for a random time below a bound that
+// doubles each time and is back at its least after a stable connection. It goes where it is
+// directed, a bounded number of times in a row, never from TLS to plain text, and never by an
+// older map than it knows.
+//
+// A client that is told to move opens the way to the new node before it leaves the
+// old one, so that the stream pauses no longer than the new node takes for one answer, and waits on the old
+// connection for the answers that are still to come there. It moves by itself when its node has
+// lost the log and another one has taken its place.
+//
+// Run ends when its context does, or with an error when the server says that connecting
+// again is pointless: a close code of 4000 to 4099, or a refusal such as 401 when there is no
+// other token to try.
 //
 // # Sends
 //
@@ -26,10 +36,10 @@
 // outcome is unknown, and when the connection is lost, for 20 s after its first
 // attempt. The server drops what it has stored already, so trying again makes no
 // second message. If the outcome is still unknown then, Send looks for the message in the
-// user's timeline and says in its error whether it is there. The server recognises a retry on a new connection by the name of the device; where
-// the options give none, New makes a random one that lasts as long as the Client does.
-// A program that wants to retry after its own restart must use a name, and ids, of
-// its own.
+// user's timeline and says in its error whether it is there. The server recognises a retry
+// on a new connection by the name of the device; where the options give none, New makes a
+// random one that lasts as long as the Client does. A program that wants to retry after its
+// own restart must use a name, and ids, of its own.
 //
 // # Deliveries
 //

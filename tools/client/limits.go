@@ -43,8 +43,8 @@ const (
 	retireTimeout = 5 * time.Second
 
 	// defaultSpread is over how much time the clients of a degraded node ask others for the
-	// route: 30 s, so that a million of them make 33,000 questions a second. As long as the node stays
-	// degraded they ask again, over twice the time each time, maxSpread times as much in the end.
+	// route: a million of them ask 33,000 times a second. As long as the node stays degraded
+	// they ask again, over twice the time each time, up to maxSpread times as much.
 	defaultSpread = 30 * time.Second
 	maxSpread     = 16
 
@@ -77,12 +77,13 @@ const (
 	// without having had a stable connection.
 	maxRedirects = 5
 
-	// maxOlder is how many answers in a row, by maps older than one that is known, the client
-	// takes for those of nodes that do not know the newer map yet.
+	// maxOlder is how many answers in a row, by maps older than one that is known, the
+	// client takes for those of nodes that do not know the newer map yet.
 	maxOlder = 8
 
-	// maxKnown is how many nodes beside the seeds the client knows, the latest of those to which it was
-	// directed, and maxAsked how many it asks for the route before it makes a pause.
+	// maxKnown is how many nodes beside the seeds the client knows, the latest of those to
+	// which it was directed, and maxAsked how many it asks for the route before it makes a
+	// pause.
 	maxKnown = 16
 	maxAsked = 4
 

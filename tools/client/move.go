@@ -12,13 +12,14 @@ import (
 
 // A client that is to move opens the way to the other node while the old connection goes
 // on: it waits as long as it was told, gets a token, and connects by TCP and TLS. Only then
-// does it stop reading the stream on the old connection, and asks the new node to go
-// on at the cursor that it has come to. So the stream pauses for one answer of the new
-// node, nothing comes twice, and the order is that of the timeline. Were both connections
-// to deliver for a while, signals would come twice.
+// does it stop handing over what the old connection delivers, and asks the new node to go on
+// at the cursor that it has come to. So the stream pauses for one answer of the new node,
+// nothing comes twice, and the order is that of the timeline. Were both connections to
+// deliver for a while, what one has told would have to be left out of the other, signals and
+// gaps included, which are in no timeline.
 //
-// The old connection is read on for the answers that are still to come on it, and left
-// when there are none: see retire.
+// The old connection is read on for the answers that are still to come on it, and left when
+// there are none: see retire.
 
 // move is the way to another node in the making.
 type move struct {
@@ -32,7 +33,8 @@ type move struct {
 	err   error
 }
 
-// newMove returns a move and the context to prepare it with, which ends when it is abandoned.
+// newMove returns a move and the context to prepare it with, which ends when the move is
+// abandoned.
 func newMove(ctx context.Context, to endpoint, moved *MovedError) (*move, context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	return &move{to: to, moved: moved, cancel: cancel, done: make(chan struct{})}, ctx

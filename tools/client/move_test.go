@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -250,8 +251,8 @@ func degradedAt(t *testing.T, n *node, spread time.Duration, down func(address s
 func TestDegraded(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		n := newNode(t)
-		down := true
-		u, old := degradedAt(t, n, time.Minute, func(address string) bool { return address == "c:8080" && down })
+		var up atomic.Bool
+		u, old := degradedAt(t, n, time.Minute, func(address string) bool { return address == "c:8080" && !up.Load() })
 		old.fail(codec.CodeDegraded, "as was said")
 		began := time.Now()
 		n.accept().went("a route").answerRoute("b", 8) // it is the same
@@ -267,7 +268,7 @@ func TestDegraded(t *testing.T) {
 		if got := u.told(); !slices.Equal(got, []string{"error", "error", "message 1 still here", "message 2 and here"}) {
 			t.Errorf("told %q", got)
 		}
-		down = false
+		up.Store(true)
 		p := n.accept() // c is among those that are asked, too
 		for p.request.URL.Path == pathRoute {
 			p.answerRoute("c", 9)

@@ -48,8 +48,8 @@ func newNodes(seeds []endpoint, minBackoff, maxBackoff time.Duration) *nodes {
 }
 
 // follow returns where the node at from directs to, and remembers it. It refuses to leave
-// TLS, and to go back to an older map. But if many answers in a row are older it
-// is the newer map that is no more, and the client believes them.
+// TLS, and to go back to an older map. But if many answers in a row are older, it is the
+// newer map that is no more, and the client believes them.
 func (n *nodes) follow(from endpoint, moved *MovedError) (endpoint, error) {
 	to, err := from.follow(moved)
 	if err != nil {

@@ -403,6 +403,88 @@ func TestRealMapChanges(t *testing.T) {
 	}
 }
 
+// In a cluster a user is moved to and fro while messages come and go: each comes once, in
+// order. How long the stream pauses is logged, beside how long it pauses anyway.
+func TestRealMoves(t *testing.T) {
+	var nodes [2]*realNode
+	nodes[0] = startReal(t, "none")
+	nodes[0].Kill()
+	nodes[0].configure("history: {store: none}\ncluster: {enabled: true}")
+	other := *nodes[0]
+	nodes[1] = &other
+	other.name, other.listen, other.admin = "n2", freePort(t), freePort(t)
+	for _, n := range nodes {
+		n.start()
+	}
+	var (
+		mu    sync.Mutex
+		last  time.Time     // when a message came
+		pause time.Duration // the longest between two
+		node  string        // where bob is
+	)
+	locked := func(f func()) { mu.Lock(); defer mu.Unlock(); f() }
+	bob := nodes[0].device("bob", "phone", func(o *client.Options) {
+		on := o.OnMessage
+		o.OnMessage = func(m client.Message) {
+			locked(func() {
+				if !last.IsZero() {
+					pause = max(pause, time.Since(last))
+				}
+				last = time.Now()
+			})
+			on(m)
+		}
+		o.OnState = func(s client.State) {
+			if s.Phase == client.Connected {
+				locked(func() { node = s.Welcome.Node })
+			}
+		}
+	}).connected()
+	alice := nodes[1].device("alice", "phone", nil).connected()
+	over := make(chan struct{})
+	var sending sync.WaitGroup
+	sending.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-over:
+				return
+			default:
+				alice.send(fmt.Sprint("m", i))
+			}
+		}
+	})
+	bob.has(200)
+	var still time.Duration
+	locked(func() { still, pause = pause, 0 })
+	for range 4 {
+		var from string
+		locked(func() { from = node })
+		to := map[string]string{"n1": "n2", "n2": "n1"}[from]
+		answer, err := http.Post("http://"+nodes[0].admin+"/v1/cluster/requests", "application/json", strings.NewReader(
+			fmt.Sprintf(`{"kind":"move","partitions":"%d","to":%q,"by":"test"}`, backplane.PartitionOf("bob", partitions), to)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != http.StatusOK {
+			t.Fatalf("the move is refused with %s", answer.Status)
+		}
+		eventually(t, "bob is at "+to, func() (there bool) { locked(func() { there = node == to }); return there })
+		had := len(bob.told())
+		bob.has(had + 50)
+	}
+	close(over)
+	sending.Wait()
+	ids := bob.has(len(alice.has(1)))
+	for i, id := range ids {
+		if id != fmt.Sprint("m", i) {
+			t.Fatalf("message %d is %s", i, id)
+		}
+	}
+	bob.stop()
+	locked(func() { t.Logf("the longest pause without moves was %v, with moves %v", still, pause) })
+}
+
 // readAll returns the ids of the messages of a timeline, read back from its end.
 func readAll(t *testing.T, d *device) (ids []string) {
 	t.Helper()

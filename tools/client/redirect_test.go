@@ -43,6 +43,7 @@ func TestMoved(t *testing.T) {
 		u.told()
 		told := time.Now()
 		old.write(codec.AppendMoved(nil, old.enc, &codec.Moved{URL: "ws://node-2:8080", Node: "node-2", MapVersion: 8, RetryAfter: 3 * time.Second}))
+		synctest.Wait()
 		sent := u.send(t.Context(), hello("m1"))
 		old.deliver(1, "before")
 		p := n.accept()

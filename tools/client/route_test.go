@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -123,14 +124,14 @@ func TestNodeDown(t *testing.T) {
 // Where no node answers, the client tries all that it knows, in turn.
 func TestAllDown(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		var went []string
 		n := newNode(t)
-		down := false
+		var down atomic.Bool
+		var atA, atB atomic.Int32 // how often the client went there then
 		u := start(t, n, func(o *Options) {
 			o.URLs = []string{"ws://a"}
 			o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
-				if down {
-					went = append(went, address[:1])
+				if down.Load() {
+					map[string]*atomic.Int32{"a:80": &atA, "b:8080": &atB}[address].Add(1)
 					return nil, errors.New("connection refused")
 				}
 				return n.dial(ctx, network, address)
@@ -139,21 +140,14 @@ func TestAllDown(t *testing.T) {
 		n.accept().refuse(http.StatusMisdirectedRequest, "", "Godwit-Node-Url: ws://b:8080", "Godwit-Map-Version: 7")
 		p := n.welcome(codec.Welcome{})
 		synctest.Wait()
-		down = true
+		down.Store(true)
 		p.Close()
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
 		// An attempt at b and a question to a, or the other way round: never one without the
 		// other, and with long pauses.
-		a, b := 0, 0
-		for _, at := range went {
-			if at == "a" {
-				a++
-			} else {
-				b++
-			}
-		}
-		if len(went) < 20 || len(went) > 200 || a-b > 2 || b-a > 2 {
+		a, b := atA.Load(), atB.Load()
+		if a+b < 20 || a+b > 200 || a-b > 2 || b-a > 2 {
 			t.Errorf("in 10 minutes the client went to a %d times and to b %d times", a, b)
 		}
 		var route *RouteError

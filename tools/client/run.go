@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -49,7 +50,11 @@ func (r *runner) run(ctx context.Context) error {
 		}
 		at := r.at
 		pause, fatal := r.decide(err, welcomed)
-		r.log.Warn("disconnected", "url", at.String(), "err", err, "retry_in", pause, "final", fatal)
+		level := slog.LevelWarn
+		if r.ready != nil {
+			level = slog.LevelInfo // as the cluster wants it
+		}
+		r.log.Log(ctx, level, "disconnected", "url", at.String(), "err", err, "retry_in", pause, "final", fatal)
 		r.tellFrom(at, State{Phase: Disconnected, Err: err, RetryIn: pause, Final: fatal})
 		if fatal {
 			return err

@@ -18,8 +18,9 @@ import (
 //
 // A nil error means that the message is stored. A *RejectedError means that it is not, for
 // certain. An *UnknownError means that it may be; before Send returns it, it looks for the
-// message in the user's timeline for a few seconds, as long as ctx allows. Where ctx has ended or the Client is closed, the error wraps the cause;
-// without an *UnknownError around it nothing was stored.
+// message in the user's timeline for a few seconds, as long as ctx allows. Where ctx has
+// ended or the Client is closed, the error wraps the cause; without an *UnknownError around
+// it nothing was stored.
 //
 // Any goroutine may call it, also before Run.
 func (c *Client) Send(ctx context.Context, m Outgoing) (Ack, error) {

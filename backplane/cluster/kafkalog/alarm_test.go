@@ -7,6 +7,9 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/godwit-im/godwit/backplane/cluster"
 	"github.com/godwit-im/godwit/backplane/cluster/kafkalog"
@@ -134,4 +137,45 @@ func deleteBefore(t *testing.T, cfg kafka.Config, left int64) {
 		answers, err := admin.DeleteRecords(t.Context(), cut)
 		return err == nil && answers.Error() == nil
 	})
+}
+
+// outOfRange makes the broker say of the next fetches that their offset is not there.
+func outOfRange(t *testing.T, broker *kfake.Cluster, count int) {
+	t.Helper()
+	fault := broker.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Err: kerr.OffsetOutOfRange, Count: count})
+	t.Cleanup(fault.Remove)
+}
+
+// The log ends before what was read from it, as after a leader that lacked records.
+func TestTopicTruncated(t *testing.T) {
+	broker, cfg := newFaulty(t)
+	l, s, seen, before := filled(t, cfg)
+	broker.ControlKey(int16(kmsg.ListOffsets), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		broker.KeepControl()
+		req := r.(*kmsg.ListOffsetsRequest)
+		resp := req.ResponseKind().(*kmsg.ListOffsetsResponse)
+		topic := kmsg.NewListOffsetsResponseTopic()
+		topic.Topic = req.Topics[0].Topic
+		partition := kmsg.NewListOffsetsResponseTopicPartition()
+		if req.Topics[0].Partitions[0].Timestamp == -1 { // the end; the beginning is at 0
+			partition.Offset = 1
+		}
+		topic.Partitions = append(topic.Partitions, partition)
+		resp.Topics = append(resp.Topics, topic)
+		return resp, nil, true
+	})
+	outOfRange(t, broker, -1)
+	alarmed(t, l, s, seen, before, kafkalog.ErrTruncated)
+}
+
+// A leader that does not have yet what was read from another one is waited for.
+func TestLeaderIsBehind(t *testing.T) {
+	broker, cfg := newFaulty(t)
+	l, _, seen, _ := filled(t, cfg)
+	outOfRange(t, broker, 3)
+	appendAll(t, l, put("request/b", "2"))
+	barrier(t, l)
+	if err := l.Err(); err != nil || seen.get("request/b") != "2" {
+		t.Errorf("error %v, and it has %v", err, seen.all())
+	}
 }

@@ -30,3 +30,30 @@ func DeleteBefore(t testing.TB, cfg kafka.Config, p backplane.Partition, offset 
 		t.Fatal(err)
 	}
 }
+
+// DeleteTopic deletes a topic and returns when there is none of that name.
+func DeleteTopic(t testing.TB, cfg kafka.Config, topic string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), createTimeout)
+	defer cancel()
+	client, err := kgo.NewClient(kgo.SeedBrokers(cfg.Brokers...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	admin := kadm.NewClient(client)
+	if answers, err := admin.DeleteTopics(ctx, topic); err != nil {
+		t.Fatal(err)
+	} else if err := answers.Error(); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		topics, err := admin.ListTopics(ctx, topic)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !topics.Has(topic) {
+			return
+		}
+	}
+}

@@ -12,7 +12,8 @@
 // broker at the end and looks for goroutines that are left.
 //
 // Private and Cluster start nodes for one test, which may kill, stop and pause them:
-// one by itself, or several that replicate to one another.
+// one by itself, or several that replicate to one another. TwoWays starts one that some
+// clients reach by a way that the test may cut.
 //
 // Every topic is under a namespace of its own, so tests do not meet. The functions
 // are called by tests' goroutines; the methods of Process by one at a time.

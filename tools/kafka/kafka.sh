@@ -19,6 +19,8 @@
 #                          separated by commas; without it a node is by itself
 #   KAFKA_NODE_ID          which of them this node is (1)
 #   KAFKA_CLUSTER_ID       the id that they have in common (a random one)
+#   KAFKA_SECOND_WAY       PORT:TOLD, another port that clients may use, and the port that
+#                          those who do are told to connect to: of a proxy before it
 #   GODWIT_CACHE           the cache folder (.cache in the repository)
 #
 # Every command may be repeated. Several nodes that know nothing of each other
@@ -34,6 +36,7 @@ data=${KAFKA_DATA:-$cache/kafka/$port}
 heap=${KAFKA_HEAP:-512m}
 voters=${KAFKA_VOTERS:-}
 node=${KAFKA_NODE_ID:-1}
+second=${KAFKA_SECOND_WAY:-}
 pidfile=$data/pid
 log=$data/server.log
 
@@ -95,6 +98,12 @@ prepare() {
     replicas=$((${#commas} < 2 ? ${#commas} + 1 : 3))
     insync=$((replicas < 3 ? 1 : 2))
   fi
+  local listen='' tell='' protocol=''
+  if [[ -n $second ]]; then
+    listen=,SECOND://127.0.0.1:${second%:*}
+    tell=,SECOND://127.0.0.1:${second#*:}
+    protocol=,SECOND:PLAINTEXT
+  fi
   # The controller lets a broker that was killed register again only when its old
   # session has run out: 3 seconds here, for tests that kill it, not the usual 9.
   # What it led goes to others after the same time.
@@ -102,10 +111,11 @@ prepare() {
 process.roles=broker,controller
 node.id=$node
 $quorum
-listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller
-advertised.listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller
+listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller$listen
+advertised.listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller$tell
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT$protocol
 log.dirs=$data/log
 default.replication.factor=$replicas
 min.insync.replicas=$insync

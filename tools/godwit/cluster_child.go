@@ -64,9 +64,14 @@ func (c *child) how() string {
 	return c.err.Error()
 }
 
-// signal sends a signal to the process, if it still runs.
+// signal sends a signal to the process and to what it has started, if it still runs.
 func (c *child) signal(s syscall.Signal) error {
-	if err := c.cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	select {
+	case <-c.done:
+		return nil
+	default:
+	}
+	if err := syscall.Kill(-c.pid(), s); err != nil && err != syscall.ESRCH {
 		return fmt.Errorf("%s cannot be told to stop: %w", c.name, err)
 	}
 	return nil

@@ -115,7 +115,7 @@ func (o *upOptions) run(cmd *cobra.Command) (err error) {
 	address := o.kafka
 	if address == "" {
 		if broker, address, err = startKafka(ctx, stderr, filepath.Join(o.folder(), "kafka")); err != nil {
-			return err
+			return unlessInterrupted(ctx, err)
 		}
 	}
 	defer func() {
@@ -127,7 +127,7 @@ func (o *upOptions) run(cmd *cobra.Command) (err error) {
 	}()
 
 	if err := o.start(ctx, stderr, address, nodes); err != nil {
-		return o.interrupted(ctx, err)
+		return unlessInterrupted(ctx, err)
 	}
 	o.greet(cmd.OutOrStdout(), address, nodes)
 	return o.watch(ctx, stderr, broker, nodes)
@@ -148,9 +148,9 @@ func inOrder(nodes []*upNode, broker *child) []*child {
 	return all
 }
 
-// interrupted returns nil for the error of a start that was given up because somebody asked
-// for it.
-func (o *upOptions) interrupted(ctx context.Context, err error) error {
+// unlessInterrupted returns the error of a start, nil if it was given up because somebody
+// asked for that.
+func unlessInterrupted(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return nil
 	}

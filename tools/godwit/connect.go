@@ -16,7 +16,8 @@ import (
 
 // connectFlags are the flags of the commands that connect as a user.
 type connectFlags struct {
-	url, user, token, data, device, encoding string
+	urls                                []string
+	user, token, data, device, encoding string
 }
 
 // connectHelp is what their help has in common.
@@ -29,7 +30,7 @@ const devTokenTTL = 24 * time.Hour
 
 func (f *connectFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.url, "url", "ws://127.0.0.1:8080", "ws or wss URL of any node")
+	flags.StringSliceVar(&f.urls, "url", []string{"ws://127.0.0.1:8080"}, "ws or wss URLs of any nodes")
 	flags.StringVar(&f.user, "user", "", "user to connect as; not needed with --token")
 	flags.StringVar(&f.token, "token", "", "token to connect with")
 	flags.StringVar(&f.data, "data", defaultData, "data folder of godwit dev, for its key")
@@ -39,7 +40,7 @@ func (f *connectFlags) add(cmd *cobra.Command) {
 
 // options checks the flags and returns what they say.
 func (f *connectFlags) options() (client.Options, error) {
-	opts := client.Options{URLs: []string{f.url}, Device: f.device}
+	opts := client.Options{URLs: f.urls, Device: f.device}
 	switch f.encoding {
 	case codec.JSON.String():
 		opts.JSON = true

@@ -344,3 +344,29 @@ func TestClusterWrongUsage(t *testing.T) {
 		godwit(t, t.TempDir(), nil, "cluster", command, "--help").succeeds(t)
 	}
 }
+
+// TestClusterLongPlans: a plan for people names some of many partitions, the one for
+// programs all of them.
+func TestClusterLongPlans(t *testing.T) {
+	_, url := serveAdmin(t, clustertest.New("n1", 300, "n1", "n2", "n3"))
+	plan := clusterOutput(t, url, "drain", "n2", "--dry-run")
+	for line := range strings.Lines(plan) {
+		if len(line) > 110 {
+			t.Errorf("a line has %d bytes: %s", len(line), line)
+		}
+	}
+	if !strings.Contains(plan, "50 partitions (") || !strings.Contains(plan, ",...): n2 -> n1 (draining)\n") {
+		t.Errorf("the plan is\n%s", plan)
+	}
+	var a admin.ClusterAnswer
+	if err := json.Unmarshal([]byte(clusterOutput(t, url, "drain", "n2", "--dry-run", "--json")), &a); err != nil {
+		t.Fatal(err)
+	}
+	moved := 0
+	for _, m := range a.Plan.Moves {
+		moved += m.Partitions.Len()
+	}
+	if moved != 100 {
+		t.Errorf("%d partitions move in %+v", moved, a.Plan)
+	}
+}

@@ -2,10 +2,11 @@ package server
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/godwit-im/godwit/backplane/cluster"
 	"github.com/godwit-im/godwit/backplane/cluster/beats"
@@ -89,7 +90,11 @@ func (n *Node) live(c *config.Config, o *Options) func(cluster.Live) {
 		if o.Level != nil {
 			_ = o.Level.UnmarshalText([]byte(level)) // it was judged before it became a setting
 		}
-		o.Log.Info("the cluster's settings are in force", "settings", fmt.Sprintf("%+v", admin.LiveSettings(l)))
+		attrs := []any{}
+		for _, s := range admin.LiveSettings(l) {
+			attrs = append(attrs, s.Name, s.Value)
+		}
+		o.Log.Info("the cluster's settings are in force", attrs...)
 	}
 }
 
@@ -105,6 +110,16 @@ func (p *clusterPart) get() *agent.Agent {
 		return nil
 	}
 	return p.agent.Load()
+}
+
+// Describe sends nothing: like its agent, p is an unchecked collector.
+func (p *clusterPart) Describe(chan<- *prometheus.Desc) {}
+
+// Collect implements prometheus.Collector.
+func (p *clusterPart) Collect(ch chan<- prometheus.Metric) {
+	if a := p.get(); a != nil {
+		a.Collect(ch)
+	}
 }
 
 // Node implements admin.Cluster.

@@ -232,7 +232,7 @@ func TestBeatsAreNotRepeated(t *testing.T) {
 	}
 }
 
-// What is no beat is passed over.
+// What is no beat is passed over, and so is a beat that comes too late.
 func TestGarbageAmongBeats(t *testing.T) {
 	kafkatest.Each(t, func(t *testing.T, b kafkatest.Backend) {
 		cfg := config(t, b)
@@ -245,18 +245,29 @@ func TestGarbageAmongBeats(t *testing.T) {
 		}
 		defer client.Close()
 		topic := kafkalog.HeartbeatsTopic(cfg.Namespace)
-		good := beats.Beat{Node: "n1", N: 1}
+		good := beats.Beat{Node: "n1", N: 5, Incarnation: 1}
+		late := beats.Beat{Node: "n1", N: 4, Incarnation: 1}  // given up, and there in the end
+		again := beats.Beat{Node: "n1", N: 1, Incarnation: 2} // another process
 		for _, r := range []*kgo.Record{
 			{Topic: topic},
 			{Topic: topic, Key: make([]byte, 10_000), Value: []byte("{}")},
 			{Topic: topic, Key: []byte("n1"), Value: []byte("not JSON")},
 			{Topic: topic, Key: []byte("n1"), Value: good.Encode()},
+			{Topic: topic, Key: []byte("n1"), Value: late.Encode()},
+			{Topic: topic, Key: []byte("n1"), Value: good.Encode()},
+			{Topic: topic, Key: []byte("n1"), Value: again.Encode()},
 		} {
 			if err := client.ProduceSync(t.Context(), r).FirstErr(); err != nil {
 				t.Fatal(err)
 			}
 		}
-		eventually(t, "the beat behind it is heard", func() bool { return h.count("n1") == 1 })
+		eventually(t, "the last beat is heard", func() bool {
+			of := h.of("n1")
+			return len(of) > 0 && of[len(of)-1].Incarnation == 2
+		})
+		if of := h.of("n1"); len(of) != 2 || of[0].N != 5 || of[1].N != 1 {
+			t.Errorf("it heard %+v", of)
+		}
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -23,8 +24,8 @@ import (
 const childVariable = "KAFKALOG_TEST_CHILD"
 
 // child is a controller in a process of its own. With "open" it leaves a transaction
-// open; with "commit" it commits one decision after the other until it is fenced. It
-// writes a line for each step.
+// open until it gets a signal, and then tries to commit it; with "commit" it commits one
+// decision after the other until it is fenced. It writes a line for each step.
 func child() {
 	defer os.Exit(0)
 	task := strings.Fields(os.Getenv(childVariable))
@@ -33,7 +34,7 @@ func child() {
 	ctx := context.Background()
 	if task[0] == "open" {
 		leaveOpen(ctx, cfg)
-		select {}
+		return
 	}
 	l, err := kafkalog.Open(ctx, cfg, newState().apply)
 	if err != nil {
@@ -56,7 +57,7 @@ func child() {
 	}
 }
 
-// leaveOpen writes the records of a decision, and does not end it.
+// leaveOpen writes the records of a decision, and does not end it before it is told to.
 func leaveOpen(ctx context.Context, cfg kafka.Config) {
 	client, err := kgo.NewClient(append(cfg.ClientOptions(),
 		kgo.TransactionalID(kafkalog.TransactionalID(cfg.Namespace)), kgo.TransactionTimeout(time.Minute))...)
@@ -72,7 +73,15 @@ func leaveOpen(ctx context.Context, cfg kafka.Config) {
 			panic(err)
 		}
 	}
+	told := make(chan os.Signal, 1)
+	signal.Notify(told, syscall.SIGUSR1)
 	fmt.Println("open")
+	<-told
+	if err := client.EndTransaction(ctx, kgo.TryCommit); err != nil {
+		fmt.Println("refused")
+	} else {
+		fmt.Println("committed")
+	}
 }
 
 // startChild starts a child and waits until it has written a line.
@@ -95,38 +104,57 @@ func wrote(t *testing.T, p *processtest.Process, line string) {
 	})
 }
 
-// A controller is killed in the middle of a decision. Until somebody takes its place,
-// nobody sees what was written behind that; whoever takes it sees all, and nothing of
-// the decision.
-func TestControllerDiesInADecision(t *testing.T) {
-	kafkatest.Each(t, func(t *testing.T, b kafkatest.Backend) {
-		cfg := config(t, b)
-		l, seen := open(t, cfg)
-		startChild(t, "open", cfg, "open").Kill()
-		appendAll(t, l, put("request/a", "1"))
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		if err := l.Barrier(ctx); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("error %v behind what is open", err)
+// A controller is killed or stopped in the middle of a decision. Until somebody takes
+// its place, nobody sees what was written behind that; whoever takes it sees all, and
+// nothing of the decision, also when the other one goes on.
+func TestControllerIsLostInADecision(t *testing.T) {
+	for _, stopped := range []bool{false, true} {
+		name := "killed"
+		if stopped {
+			name = "stopped"
 		}
-		if seen.get("request/a") != "" {
-			t.Error("a record was handed out behind one that is not decided")
-		}
-		ctx, cancel = context.WithTimeout(t.Context(), 200*time.Millisecond)
-		defer cancel()
-		if _, err := kafkalog.Open(ctx, cfg, newState().apply); err == nil {
-			t.Error("opened behind what is open")
-		}
-		s := take(t, l)
-		if seen.get("request/a") != "1" || seen.get("node/a") != "" {
-			t.Errorf("after the taking it has %v", seen.all())
-		}
-		commit(t, s, decision("1")...)
-		_, late := open(t, cfg)
-		if late.get("node/a") != "1" || late.get("request/a") != "1" {
-			t.Errorf("who comes later has %v", late.all())
-		}
-	})
+		t.Run(name, func(t *testing.T) {
+			kafkatest.Each(t, func(t *testing.T, b kafkatest.Backend) {
+				cfg := config(t, b)
+				l, seen := open(t, cfg)
+				p := startChild(t, "open", cfg, "open")
+				if stopped {
+					p.Signal(t, syscall.SIGSTOP)
+				} else {
+					p.Kill()
+				}
+				appendAll(t, l, put("request/a", "1"))
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				if err := l.Barrier(ctx); !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("error %v behind what is open", err)
+				}
+				if seen.get("request/a") != "" {
+					t.Error("a record was handed out behind one that is not decided")
+				}
+				ctx, cancel = context.WithTimeout(t.Context(), 200*time.Millisecond)
+				defer cancel()
+				if _, err := kafkalog.Open(ctx, cfg, newState().apply); err == nil {
+					t.Error("opened behind what is open")
+				}
+				s := take(t, l)
+				if seen.get("request/a") != "1" || seen.get("node/a") != "" {
+					t.Errorf("after the taking it has %v", seen.all())
+				}
+				commit(t, s, decision("1")...)
+				if stopped {
+					p.Signal(t, syscall.SIGCONT)
+					p.Signal(t, syscall.SIGUSR1)
+					wrote(t, p, "refused")
+				}
+				commit(t, s, put("node/c", "1"))
+				_, late := open(t, cfg)
+				if late.get("node/a") != "1" || late.get("node/c") != "1" || late.get("request/a") != "1" {
+					t.Errorf("who comes later has %v", late.all())
+				}
+			})
+		})
+	}
 }
 
 // A controller is stopped at any moment while it decides, another takes over, and the

@@ -95,6 +95,10 @@ const (
 	// it first came by.
 	outOfTouch = tombstoneAge / 2
 
+	// maxCounted is of how many nodes a Listener remembers how far they have counted. Names
+	// come from whoever can write to the topic, so there must be a bound.
+	maxCounted = 4 * cluster.MaxNodes
+
 	// topicsTimeout bounds Create and Verify.
 	topicsTimeout = 30 * time.Second
 )

@@ -35,7 +35,8 @@ type Listener struct {
 	done   sync.WaitGroup
 
 	// Owned by the listening goroutine.
-	next     int64 // the offset to go on from; -1 for the end
+	next     int64            // the offset to go on from; -1 for the end
+	latest   map[string]count // of each node
 	failures complaints
 	garbage  complaints
 
@@ -43,16 +44,23 @@ type Listener struct {
 	lastRead atomic.Int64 // when the last fetch succeeded, after began; 0 for never
 }
 
+// count is how far a process has counted its beats.
+type count struct {
+	incarnation, n uint64
+}
+
 // Listen returns a Listener that begins at the end of the topic and calls heard, on a
 // goroutine of its own, with the beats of each fetch, in the order of the log. What is
-// not a beat is left out. Beats that are gone before they were read, as after a long
-// time without a broker, are stepped over: they are for the moment.
+// not a beat is left out, and so is a beat that comes behind a later one of its process:
+// one that was given up may lie in the queue of a broker that hangs. Beats that are gone
+// before they were read, as after a long time without a broker, are stepped over: they
+// are for the moment.
 func Listen(cfg kafka.Config, heard func([]Heard)) (*Listener, error) {
 	topic, err := newTopic(&cfg, HeartbeatsTopic(cfg.Namespace), kgo.AllISRAcks(), attemptTimeout)
 	if err != nil {
 		return nil, err
 	}
-	l := &Listener{log: logger(&cfg), topic: topic, heard: heard, began: time.Now(), next: -1}
+	l := &Listener{log: logger(&cfg), topic: topic, heard: heard, began: time.Now(), next: -1, latest: make(map[string]count)}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.done.Go(l.run)
 	return l, nil
@@ -117,7 +125,7 @@ func (l *Listener) step() error {
 		if _, now := l.garbage.about(err, time.Now()); now && err != nil {
 			l.log.Warn("kafkalog: something in the heartbeats is not a beat", "topic", l.topic.name, "key", string(r.Key[:min(len(r.Key), maxKey)]), "err", err)
 		}
-		if err == nil {
+		if err == nil && l.isNews(&beat) {
 			all = append(all, Heard{Beat: beat, Time: r.Timestamp.UnixMilli()})
 		}
 	}
@@ -125,6 +133,20 @@ func (l *Listener) step() error {
 		l.heard(all)
 	}
 	return nil
+}
+
+// isNews notes a beat, and reports whether none of its process with a higher number
+// came before.
+func (l *Listener) isNews(b *beats.Beat) bool {
+	last, known := l.latest[b.Node]
+	if known && last.incarnation == b.Incarnation && b.N <= last.n {
+		return false
+	}
+	if !known && len(l.latest) >= maxCounted {
+		clear(l.latest)
+	}
+	l.latest[b.Node] = count{b.Incarnation, b.N}
+	return true
 }
 
 func (l *Listener) piece(ctx context.Context) (piece, error) {

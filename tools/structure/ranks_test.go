@@ -73,6 +73,10 @@ var ranks = map[string]int{
 	"tools/e2e/foreign": 8,
 	"tools/structure":   8,
 	"tools/godwit":      10,
+
+	// What verifies a cluster from outside. It shares no code with the server.
+	"tools/verify/event": 0,
+	"tools/verify/check": 1,
 }
 
 // forTests are the packages that serve tests. Only tests, and other such packages,
@@ -106,7 +110,8 @@ var owners = []struct {
 // bytes and effects. They open nothing, start no goroutine and read no clock, so
 // that tests and simulations can drive every step of them.
 var pure = set("backplane", "backplane/cluster", "backplane/cluster/beats", "backplane/cluster/control",
-	"codec", "codec/ws", "registry/ring", "server/placement", "server/session")
+	"codec", "codec/ws", "registry/ring", "server/placement", "server/session",
+	"tools/verify/event", "tools/verify/check")
 
 func set(members ...string) map[string]bool {
 	m := make(map[string]bool, len(members))

@@ -31,6 +31,7 @@ func TestClusterNodeKilled(t *testing.T) {
 	w := newCrowd(t, c, crowdSize)
 	w.served(w.people, time.Now())
 
+	c.attentive(c.except()...)
 	controller := c.controller(c.except()...)
 	first := c.except(controller, c.all["spare"])[0]
 	c.kill(w, first, c.all["spare"], func(s *admin.ClusterStatus) {

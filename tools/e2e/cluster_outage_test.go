@@ -120,6 +120,7 @@ func TestClusterNodeCutOff(t *testing.T) {
 	w := newCrowd(t, c, crowdSize)
 	w.served(w.people, time.Now())
 
+	c.attentive(c.except()...)
 	there := w.at(victim)
 	at := time.Now()
 	way.Cut()

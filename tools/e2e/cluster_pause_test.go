@@ -21,6 +21,7 @@ func TestClusterNodePaused(t *testing.T) {
 	w := newCrowd(t, c, crowdSize)
 	w.served(w.people, time.Now())
 
+	c.attentive(c.except()...)
 	controller := c.controller(c.except()...)
 	victim := c.except(controller)[0]
 	there := w.at(victim)

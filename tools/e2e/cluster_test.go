@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/godwit-im/godwit/backplane/cluster"
+	"github.com/godwit-im/godwit/backplane/cluster/beats"
 	"github.com/godwit-im/godwit/backplane/kafka"
 	"github.com/godwit-im/godwit/server/admin"
 	"github.com/godwit-im/godwit/server/auth"
@@ -34,6 +35,7 @@ type member struct {
 	listen string
 	log    kafka.Config // as this node reaches it
 	flags  []string
+	began  time.Time // when the process was started
 }
 
 // standbyFlags make a new node a standby.
@@ -63,6 +65,7 @@ func (c *nodes) start(names ...string) {
 	c.t.Helper()
 	for _, name := range names {
 		m := c.all[name]
+		m.began = time.Now()
 		// With a heartbeat of two seconds, clients find out soon that a node has stopped to
 		// answer.
 		m.node = begin(c.t, m.log, c.key, append([]string{
@@ -171,6 +174,24 @@ func (c *nodes) controller(asked ...*member) *member {
 		return slices.Contains(asked, c.all[found])
 	})
 	return c.all[found]
+}
+
+// attentive waits until nodes have listened to the others for so long that they suspect
+// one as soon as it is silent.
+func (c *nodes) attentive(listening ...*member) {
+	c.t.Helper()
+	for _, m := range listening {
+		from := m.began.UnixMilli()
+		eventually(c.t, m.name+" has listened for a while", func() bool {
+			latest := int64(0)
+			for _, n := range m.status(c.t).Nodes {
+				if n.Beat != nil {
+					latest = max(latest, n.Beat.Time)
+				}
+			}
+			return latest-from > beats.Quiet+1000
+		})
+	}
 }
 
 // except returns nodes other than some, in the order of their names.

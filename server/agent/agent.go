@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"reflect"
 	"sync"
@@ -25,7 +26,7 @@ import (
 type Loops interface {
 	// Settle returns when every loop has finished what it was doing.
 	Settle(ctx context.Context) error
-	// Move tells clients where their users are served now.
+	// Move tells clients where their users are served now. It does not keep the slice.
 	Move(clients []registry.Handle)
 	// TellDegraded tells every client that the node has lost its log.
 	TellDegraded()
@@ -72,7 +73,9 @@ type Agent struct {
 	ctx         context.Context // ends when the agent closes
 	cancel      context.CancelFunc
 	working     sync.WaitGroup
-	reports     chan func() // to be run by the agent's goroutine
+	reports     chan func()        // to be run by the agent's goroutine; has no room, so that what was put is run
+	joining     context.CancelFunc // ends the attempts to join
+	joinEnded   chan struct{}      // closed when they have ended
 	failed      chan struct{}
 	failing     sync.Once
 	failure     error // valid when failed is closed
@@ -85,26 +88,28 @@ type Agent struct {
 	lead     *lead
 	holdings *holdings
 	mover    *mover
-	live     cluster.Live
-	applied  *cluster.Snapshot // whose map is in force
+	live     *cluster.Live     // in force; nil before the first
+	applied  *cluster.Snapshot // the latest that was looked at
 	joined   bool
-	suspects map[string]bool
 
 	// Atomic.
 	pulse    atomic.Pointer[beats.Beat]
 	degraded atomic.Bool
 	state    atomic.Pointer[state]
 
-	mu     sync.Mutex
-	news   chan struct{}   // guarded by mu: closed when something has changed
-	trail  []control.Entry // guarded by mu: the latest decisions of this node
-	broken error           // guarded by mu: why the latest records make no map
+	mu        sync.Mutex
+	news      chan struct{}           // guarded by mu: closed when something has changed
+	trail     []control.Entry         // guarded by mu: the latest decisions of this node
+	decisions map[control.Kind]uint64 // guarded by mu: how many there were
+	broken    error                   // guarded by mu: why the latest records make no map
 }
 
 // state is what the agent's goroutine tells others of.
 type state struct {
-	ready error
-	seen  []beats.Seen
+	ready      error
+	seen       []beats.Seen
+	suspected  map[string]bool // of the nodes of the records
+	partitions counts
 }
 
 // Start reads the records of the cluster, and returns when it has; the node asks to be let
@@ -112,7 +117,8 @@ type state struct {
 func Start(ctx context.Context, c Config) (_ *Agent, err error) {
 	a := &Agent{
 		cfg: c, log: c.Log, view: cluster.NewView(), inbox: newInbox(), incarnation: rand.Uint64(), began: time.Now(),
-		reports: make(chan func(), 16), failed: make(chan struct{}), news: make(chan struct{}), suspects: make(map[string]bool),
+		reports: make(chan func()), joinEnded: make(chan struct{}), failed: make(chan struct{}),
+		news: make(chan struct{}), decisions: make(map[control.Kind]uint64),
 	}
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	defer func() {
@@ -123,14 +129,15 @@ func Start(ctx context.Context, c Config) (_ *Agent, err error) {
 	a.core = control.New(control.Config{Node: c.Node, Settings: cluster.Settings{
 		Partitions: c.Kafka.Partitions, Generation: c.Kafka.Generation, Live: cluster.DefaultLive(),
 	}})
-	a.lead = &lead{a: a, core: a.core, succession: beats.NewSuccession(c.Node)}
-	a.holdings = &holdings{
-		consumer: c.Consumer, settle: c.Loops.Settle, log: c.Log, report: a.report,
-		since: func() int64 { return time.Now().Add(-backplane.Rewind).UnixMilli() },
-		start: func(f func()) { a.working.Go(f) },
+	a.lead = &lead{
+		node: c.Node, core: a.core, succession: beats.NewSuccession(c.Node), open: a.take, alarm: func() error { return a.records.Err() },
+		start: a.background, report: a.report, decided: a.decided, log: c.Log,
 	}
 	a.mover = newMover(c.Registry, c.Kafka.Partitions, c.Loops.Move)
-	a.live = cluster.DefaultLive()
+	a.holdings = &holdings{
+		consumer: c.Consumer, current: c.Placement, settle: c.Loops.Settle, start: a.background, report: a.report, kept: a.mover.keep, log: c.Log,
+		since: func() int64 { return time.Now().Add(-backplane.Rewind).UnixMilli() },
+	}
 	a.state.Store(&state{ready: errNotIn})
 	a.pulse.Store(&beats.Beat{Node: c.Node, Incarnation: a.incarnation})
 
@@ -147,7 +154,12 @@ func Start(ctx context.Context, c Config) (_ *Agent, err error) {
 		return nil, err
 	}
 	a.working.Go(a.run)
-	a.background(a.join)
+	joining, stop := context.WithCancel(a.ctx)
+	a.joining = stop
+	a.working.Go(func() {
+		defer close(a.joinEnded)
+		a.join(joining)
+	})
 	return a, nil
 }
 
@@ -164,9 +176,18 @@ func (a *Agent) Close() {
 		a.records.Close()
 	}
 	a.working.Wait()
-	if a.lead != nil && a.lead.session != nil {
+	if a.lead.session != nil {
 		a.lead.session.Close()
 	}
+}
+
+// take takes the right to write decisions.
+func (a *Agent) take(ctx context.Context) (session, error) {
+	s, err := a.records.Take(ctx)
+	if err != nil {
+		return nil, err // not a nil *kafkalog.Session in an interface
+	}
+	return s, nil
 }
 
 // check returns an error if the records are not those of the node's log.
@@ -194,11 +215,14 @@ func (a *Agent) read(records []cluster.Record) {
 // background runs f on a goroutine that Close waits for; its context ends with the agent.
 func (a *Agent) background(f func(context.Context)) { a.working.Go(func() { f(a.ctx) }) }
 
-// report has the agent's goroutine run f. It does nothing once the agent closes.
-func (a *Agent) report(f func()) {
+// report has the agent's goroutine run f. It reports false if that will not be, because
+// the agent closes.
+func (a *Agent) report(f func()) bool {
 	select {
 	case a.reports <- f:
+		return true
 	case <-a.ctx.Done():
+		return false
 	}
 }
 
@@ -251,20 +275,9 @@ func (a *Agent) takeInbox() {
 // step does what follows from what is known by now.
 func (a *Agent) step(now time.Time) {
 	a.assign(a.core.Snapshot())
-	a.holdings.step(a.ctx)
-	if a.holdings.place != nil {
-		var leaving []backplane.Partition
-		if a.holdings.seen >= a.holdings.place.Version() {
-			for p := range a.holdings.state {
-				if a.holdings.leaving(backplane.Partition(p)) {
-					leaving = append(leaving, backplane.Partition(p))
-				}
-			}
-		}
-		// Those that are found empty while something is under way are found again.
-		if empty := a.mover.turn(now, leaving, a.live.MovedPerSecond); !a.holdings.busy {
-			a.holdings.letGo(empty)
-		}
+	a.holdings.step()
+	if a.live != nil {
+		a.holdings.letGo(a.mover.turn(now, a.holdings.leaving(), a.live.MovedPerSecond))
 	}
 	a.lead.step(now)
 	a.touch(now)
@@ -277,51 +290,55 @@ func (a *Agent) assign(s *cluster.Snapshot) {
 	if s == a.applied {
 		return
 	}
-	a.applied = s
 	if err := a.check(s); err != nil {
+		a.applied = s
 		a.fail(err)
 		return
 	}
-	if set, ok := s.Settings(); ok && !reflect.DeepEqual(set.Live, a.live) {
-		a.live = set.Live
+	if set, ok := s.Settings(); ok && (a.live == nil || !reflect.DeepEqual(set.Live, *a.live)) {
+		a.live = &set.Live
 		a.cfg.Live(set.Live)
 	}
 	m, err := placement.FromSnapshot(s, a.cfg.Node)
+	if before := a.cfg.Placement.Load().Version(); err == nil && s.Version() < before {
+		err = fmt.Errorf("agent: the records have map version %d, and there was %d before", s.Version(), before)
+	}
+	// Without a map, as in a new cluster, what is in force stays.
+	if err == nil && !a.holdings.assign(m) {
+		return // until the next step
+	}
+	a.applied = s
 	a.mu.Lock()
 	a.broken = err
 	a.mu.Unlock()
-	if err != nil {
-		return // as in a new cluster; what is in force stays
-	}
-	a.cfg.Placement.Store(m)
-	a.holdings.assign(m)
 }
 
 // publish tells what has changed.
 func (a *Agent) publish() {
 	before := a.state.Load()
-	s := &state{seen: a.core.Watch().Nodes(), ready: a.readiness()}
-	a.state.Store(s)
-	news := (before.ready == nil) != (s.ready == nil)
-	for _, n := range s.seen {
-		if a.suspects[n.Node] != n.Suspected {
-			a.suspects[n.Node], news = n.Suspected, true
-		}
+	s := &state{
+		seen: a.core.Watch().Nodes(), suspected: a.core.Moment(a.core.Watch().Now()).Suspected, partitions: a.holdings.count(),
 	}
-	if news {
+	s.ready = a.readiness(s.partitions)
+	a.state.Store(s)
+	if (before.ready == nil) != (s.ready == nil) || !maps.Equal(before.suspected, s.suspected) {
 		a.changed()
 	}
 }
 
-var errNotIn = errors.New("the node is not in the cluster yet")
+var errNotIn = errors.New("the node is not in the cluster")
 
 // readiness returns nil if the node does what the cluster asks of it.
-func (a *Agent) readiness() error {
+func (a *Agent) readiness(c counts) error {
 	if !a.joined || a.holdings.place == nil {
 		return errNotIn
 	}
-	if n := a.holdings.behind(); n > 0 {
-		return fmt.Errorf("%d partitions that the node owns are still being read", n)
+	s := a.core.Snapshot()
+	if n, ok := s.Node(a.cfg.Node); (!ok || n.State == cluster.Left) && !s.Protected(cluster.NodeKey(a.cfg.Node)) {
+		return errNotIn
+	}
+	if c.behind > 0 {
+		return fmt.Errorf("%d partitions that the node owns are still being read", c.behind)
 	}
 	return nil
 }
@@ -330,6 +347,7 @@ func (a *Agent) readiness() error {
 func (a *Agent) decided(e control.Entry) {
 	a.log.Info("agent: decided", "version", e.Version, "kind", string(e.Kind), "decision", e.String())
 	a.mu.Lock()
+	a.decisions[e.Kind]++
 	if len(a.trail) == trailLength {
 		a.trail = append(a.trail[:0:0], a.trail[1:]...)
 	}

@@ -19,16 +19,25 @@
 //
 // Two nodes that both read a partition do no harm: the log is the truth, and clients
 // resume by cursor. So an Agent never has to be sure that it is alone. Its one
-// obligation is never to let a partition go while clients of it are connected here, and
-// that is kept by order: the map that sends them elsewhere is in force, and every loop has
-// seen it (Settle), before the first look for clients that are left.
+// obligation is that a partition is read while clients of it are connected here, and that
+// is kept by order:
+//
+//   - The map that sends them elsewhere is in force, and every loop has seen it (Settle),
+//     before the first look for clients that are left.
+//   - A partition is let go when a whole look, begun after that, has found no client of it.
+//   - While it is being let go, no other map comes in force.
+//
+// Beats tell what is so by the map in force, and carry its version: what they say is warm
+// or released can be relied upon.
 //
 // An alarm of the log (the topic of records was made anew, or robbed) leaves the last good
-// map in force and is told by Err; nothing is guessed.
+// map in force and is told by Err; nothing is guessed, and a node with an alarm is not the
+// controller. Records that make no map leave the last one in force as well.
 //
 // # Goroutines
 //
-// One goroutine owns the state; what waits for brokers or for the consumer is done by
-// others, one of each kind at a time, which report to it. Any goroutine may call the
-// exported methods.
+// One goroutine owns the state; what waits for brokers, for loops or for the consumer is
+// done by others, one of each kind at a time, which report to it. Any goroutine may call
+// the exported methods. Close waits for the consumer if that is adding or removing
+// partitions: where it should not, the consumer is closed first.
 package agent

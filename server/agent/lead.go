@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/godwit-im/godwit/backplane/cluster"
@@ -11,106 +12,138 @@ import (
 	"github.com/godwit-im/godwit/backplane/cluster/kafkalog"
 )
 
+// session is the right to write decisions. kafkalog.Session is one, and has the contract.
+type session interface {
+	Commit(ctx context.Context, records []cluster.Record) error
+	Settle(ctx context.Context) error
+	Close()
+}
+
 // lead carries out what the controller's core decides, when this node is the controller,
 // and takes the place when it is its turn. Its methods are called by the agent's
 // goroutine.
 type lead struct {
 	// Static.
-	a          *Agent
+	node       string
 	core       *control.Core
 	succession *beats.Succession
+	open       func(context.Context) (session, error) // takes the place away from whoever has it
+	alarm      func() error                           // what makes the records not to be trusted; any goroutine may call it
+	start      func(func(context.Context))            // runs a function on a goroutine of its own
+	report     func(func()) bool                      // has the agent's goroutine run a function
+	decided    func(control.Entry)
+	log        *slog.Logger
 
-	session  *kafkalog.Session // nil while another node is the controller
-	busy     bool              // the place is being taken, or a decision is on its way
-	since    time.Time         // when what is on its way began
-	fencedAt time.Time         // when this node lost the place to one that it does not know yet; zero if it did not
-	due      bool              // a beat has said that it is this node's turn
+	session session // nil while another node is the controller
+	busy    bool    // the place is being taken, or a decision is on its way
+	due     bool    // a beat has said that it is this node's turn
+
+	// Of the time in which this node is the controller.
+	epoch   uint64    // that the records had when it began
+	version uint64    // that the latest decision makes
+	since   time.Time // when the first decision was made that was not read since; zero if all were
+
+	// Of the time after it.
+	fenced  bool      // another node has taken the place, and it is not known which
+	patient time.Time // until when this node does not try again
 }
 
 // flag reports whether this node's beats say that it is the controller: it is, and is
 // able to decide.
 func (l *lead) flag(now time.Time) bool {
-	return l.session != nil && !(l.busy && now.Sub(l.since) > flagTimeout)
+	return l.session != nil && (l.since.IsZero() || now.Sub(l.since) <= flagTimeout)
 }
 
 // step takes the place, or makes the next decision, if there is one to make.
 func (l *lead) step(now time.Time) {
 	due := l.due
 	l.due = false
-	if l.busy {
-		return
+	if l.core.Snapshot().Version() >= l.version {
+		l.since = time.Time{}
 	}
-	if l.session == nil {
-		if due && l.waited(now) && !l.taken() && l.core.Snapshot().Understood() {
-			l.take(now)
+	switch {
+	case l.busy:
+	case l.session == nil:
+		l.blame()
+		if due && l.free(now) && l.alarm() == nil && l.core.Snapshot().Understood() {
+			l.take()
 		}
-		return
-	}
-	if !l.core.Leads() { // another node has taken the place, as the records say
-		l.lost(now)
-		return
-	}
-	if d, ok := l.core.Next(l.core.Watch().Now()); ok {
-		l.commit(now, d)
+	case l.alarm() != nil:
+		l.log.Warn("agent: this node is not the controller any more: it cannot trust the records")
+		l.end()
+	case !l.core.Leads(): // another node has taken the place, as the records say
+		l.lose(now)
+	default:
+		if d, ok := l.core.Next(l.core.Watch().Now()); ok {
+			l.commit(now, d)
+		}
 	}
 }
 
-// taken reports whether another node has just taken the place, so that its beats do not
-// show the flag yet.
-func (l *lead) taken() bool {
+// free reports whether nothing speaks against taking the place, now that the flag is
+// missing.
+func (l *lead) free(now time.Time) bool {
+	if now.Before(l.patient) || !l.succession.Due(l.core.Watch()) {
+		return false
+	}
+	l.fenced = false
+	// Another node may have just taken the place, so that its beats do not show the flag yet.
 	w := l.core.Watch()
 	c, ok := l.core.Snapshot().Controller()
-	return ok && c.Node != l.a.cfg.Node && w.Heard(c.Node) && w.Now()-c.Since < flagDelay
+	return !ok || c.Node == l.node || !w.Heard(c.Node) || w.Now()-c.Since >= flagDelay
 }
 
-// waited reports whether this node may try again, after it was fenced.
-func (l *lead) waited(now time.Time) bool {
-	if l.fencedAt.IsZero() {
-		return true
+// blame finds out who has taken the place from this node. A record that was there before
+// this node had the place names somebody else.
+func (l *lead) blame() {
+	c, ok := l.core.Snapshot().Controller()
+	if !l.fenced || !ok || c.Node == l.node || c.Epoch <= l.epoch {
+		return
 	}
-	if c, ok := l.core.Snapshot().Controller(); ok && c.Node != l.a.cfg.Node {
-		l.succession.Fenced(c.Node)
-		l.fencedAt = time.Time{}
-		return l.succession.Due(l.core.Watch())
-	}
-	if now.Sub(l.fencedAt) < fencedTimeout {
-		return false // whoever did it is about to say so
-	}
-	l.fencedAt = time.Time{}
-	return true
+	l.succession.Fenced(c.Node)
+	l.fenced, l.patient = false, time.Time{}
 }
 
 // take takes the place of the controller.
-func (l *lead) take(now time.Time) {
-	l.a.log.Info("agent: this node takes the place of the controller")
-	l.begin(now)
-	l.a.background(func(ctx context.Context) {
-		session, err := l.a.records.Take(ctx)
-		l.a.report(func() {
-			l.busy = false
-			if err != nil {
-				l.a.log.Warn("agent: the place of the controller could not be taken", "err", err)
-				return
-			}
-			// What was committed before has been read: it is in the inbox, which is looked at
-			// before reports are.
-			l.session = session
-			l.core.Lead()
-		})
+func (l *lead) take() {
+	l.log.Info("agent: this node takes the place of the controller")
+	l.busy = true
+	l.start(func(ctx context.Context) {
+		session, err := l.open(ctx)
+		if !l.report(func() { l.taken(session, err) }) && err == nil {
+			session.Close()
+		}
 	})
+}
+
+func (l *lead) taken(session session, err error) {
+	l.busy = false
+	if err != nil {
+		l.log.Warn("agent: the place of the controller could not be taken", "err", err)
+		l.patient = time.Now().Add(takePause)
+		return
+	}
+	// What was committed before has been read: it is in the inbox, which is looked at
+	// before reports are.
+	c, _ := l.core.Snapshot().Controller()
+	l.session, l.epoch, l.version, l.since = session, c.Epoch, 0, time.Time{}
+	l.core.Lead()
 }
 
 // commit writes a decision.
 func (l *lead) commit(now time.Time, d control.Decision) {
-	l.begin(now)
+	l.busy, l.version = true, d.Version
+	if l.since.IsZero() {
+		l.since = now
+	}
 	records := make([]cluster.Record, len(d.Changes))
 	for i, c := range d.Changes {
 		records[i] = c.Record()
 	}
 	session := l.session
-	l.a.background(func(ctx context.Context) {
+	l.start(func(ctx context.Context) {
 		err := session.Commit(ctx, records)
-		l.a.report(func() { l.committed(d, err) })
+		l.report(func() { l.committed(d, err) })
 	})
 }
 
@@ -118,45 +151,53 @@ func (l *lead) committed(d control.Decision, err error) {
 	switch {
 	case err == nil:
 		l.busy = false
-		l.a.decided(d.Entry)
+		l.decided(d.Entry)
 	case errors.Is(err, kafkalog.ErrFenced):
 		l.busy = false
-		l.lost(time.Now())
+		l.lose(time.Now())
 	default:
-		l.a.log.Warn("agent: a decision could not be written", "version", d.Version, "decision", d.Entry.String(), "err", err)
+		l.log.Warn("agent: a decision could not be written", "version", d.Version, "decision", d.Entry.String(), "err", err)
 		l.settle()
 	}
 }
 
 // settle finds out what became of a decision, for as long as that takes. What was
-// committed is read, and what is still to be decided follows from what was read.
+// committed is read, and what is still to be decided follows from what was read. It
+// begins with a pause, for a decision that cannot be written is made again and again.
 func (l *lead) settle() {
 	session := l.session
-	l.a.background(func(ctx context.Context) {
-		err := session.Settle(ctx)
-		for err != nil && !errors.Is(err, kafkalog.ErrFenced) && pause(ctx, retryPause) {
+	l.start(func(ctx context.Context) {
+		err := errUnsettled
+		for err != nil && !errors.Is(err, kafkalog.ErrFenced) && l.alarm() == nil && pause(ctx, retryPause) {
 			err = session.Settle(ctx)
 		}
-		l.a.report(func() {
+		l.report(func() {
 			l.busy = false
-			if err != nil {
-				l.lost(time.Now())
-				return
-			}
-			l.core.Lead()
+			switch {
+			case err == nil:
+				l.core.Lead()
+			case errors.Is(err, kafkalog.ErrFenced):
+				l.lose(time.Now())
+			} // else there is an alarm, which the next step sees
 		})
 	})
 }
 
-func (l *lead) begin(now time.Time) { l.busy, l.since = true, now }
+var errUnsettled = errors.New("agent: nobody knows yet")
 
-// lost steps down.
-func (l *lead) lost(now time.Time) {
-	l.a.log.Info("agent: another node is the controller")
+// lose steps down for another node, which is about to say so in the records.
+func (l *lead) lose(now time.Time) {
+	l.log.Info("agent: another node is the controller")
+	l.fenced, l.patient = true, now.Add(fencedTimeout)
+	l.end()
+}
+
+// end steps down.
+func (l *lead) end() {
 	l.core.Yield()
 	session := l.session
-	l.session, l.fencedAt = nil, now
-	l.a.background(func(context.Context) { session.Close() })
+	l.session = nil
+	l.start(func(context.Context) { session.Close() })
 }
 
 // pause waits, and reports whether ctx goes on.

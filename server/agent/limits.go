@@ -17,8 +17,9 @@ const (
 	// joinPause is how long it takes until the node asks again to be let in.
 	joinPause = 2 * time.Second
 
-	// flagTimeout is how long a controller that has something to commit, and cannot, keeps
-	// the flag in its beats; then another may take the place.
+	// flagTimeout is how long a controller keeps the flag in its beats that has something to
+	// commit, and cannot, or does not read what it has committed; then another may take the
+	// place.
 	flagTimeout = 4 * time.Second
 
 	// joinTimeout is how long the node waits for the answer to its request to be let in
@@ -29,13 +30,17 @@ const (
 	// controller is heard: one beat may be lost, and the one before it was on its way.
 	flagDelay = 3 * beats.Interval
 
+	// takePause is how long it takes until a node that could not take the controller's place
+	// tries again.
+	takePause = 2 * time.Second
+
 	// fencedTimeout is how long a controller that was fenced waits for the record of the one
 	// that did it.
 	fencedTimeout = 5 * time.Second
 
-	// walkParts is how many parts of the registry are walked in a turn, at most: with a
-	// million users, some ten milliseconds' worth.
-	walkParts = 64
+	// walkClients is about how many clients are looked at in a turn: some ten milliseconds'
+	// worth.
+	walkClients = 250_000
 
 	// trailLength is how many decisions are remembered for operators.
 	trailLength = 256

@@ -54,7 +54,7 @@ func (a *Agent) join(ctx context.Context) {
 			a.log.Info("agent: the node is in the cluster")
 			a.report(func() { a.joined = true })
 			return
-		case err == nil && result.Reason != cluster.CodeNotReady:
+		case err == nil && result.Reason != cluster.CodeNotReady && result.Reason != cluster.CodeExpired:
 			a.fail(fmt.Errorf("agent: the cluster does not let the node in: %s", result.Message))
 			return
 		case err == nil:
@@ -74,6 +74,9 @@ func (a *Agent) join(ctx context.Context) {
 // partition is left here, or with the error of ctx. The node serves on meanwhile. That
 // there is nobody to hand over to is no error.
 func (a *Agent) Leave(ctx context.Context) error {
+	// A request to join that came after the one to leave would undo it.
+	a.joining()
+	<-a.joinEnded
 	result, err := a.Propose(ctx, a.own(cluster.KindLeave))
 	switch {
 	case err != nil:
@@ -89,6 +92,8 @@ func (a *Agent) Leave(ctx context.Context) error {
 		}
 		select {
 		case <-changed:
+		case <-a.records.Alarm():
+			return a.records.Err()
 		case <-ctx.Done():
 			return fmt.Errorf("agent: partitions are still to be handed over: %w", ctx.Err())
 		case <-a.ctx.Done():

@@ -20,7 +20,8 @@ func (a *Agent) beat() beats.Beat {
 
 // tell puts together what the beats say of the node.
 func (a *Agent) tell(now time.Time) {
-	b := beats.Beat{Node: a.cfg.Node, Incarnation: a.incarnation, Version: a.core.Snapshot().Version(), Controller: a.lead.flag(now)}
+	// The version is that of the map by which the lists were made, and the loops decide.
+	b := beats.Beat{Node: a.cfg.Node, Incarnation: a.incarnation, Version: a.cfg.Placement.Load().Version(), Controller: a.lead.flag(now)}
 	var warm, released []backplane.Partition
 	for p := range a.holdings.state {
 		p := backplane.Partition(p)

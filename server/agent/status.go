@@ -33,7 +33,7 @@ func (a *Agent) Err() error {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if s := a.view.Snapshot(); s.Version() == 0 || s.N() == 0 {
+	if s := a.view.Snapshot(); s.Understood() && (s.Version() == 0 || s.N() == 0) {
 		return nil // a cluster that is only beginning
 	}
 	return a.broken
@@ -51,15 +51,15 @@ func (a *Agent) Snapshot() *cluster.Snapshot { return a.view.Snapshot() }
 // Beats returns the latest beat of each node of the records, and whether it is suspected.
 // One that was not heard has an entry with no beat in it: its N is 0.
 func (a *Agent) Beats() []beats.Seen {
-	heard := a.state.Load().seen
+	s := a.state.Load()
 	nodes := a.view.Snapshot().Nodes()
 	seen := make([]beats.Seen, 0, len(nodes))
 	for _, n := range nodes {
-		i := slices.IndexFunc(heard, func(s beats.Seen) bool { return s.Node == n.ID })
+		i := slices.IndexFunc(s.seen, func(heard beats.Seen) bool { return heard.Node == n.ID })
 		if i >= 0 {
-			seen = append(seen, heard[i])
+			seen = append(seen, s.seen[i])
 		} else {
-			seen = append(seen, beats.Seen{Beat: beats.Beat{Node: n.ID}, Suspected: n.State != cluster.Left})
+			seen = append(seen, beats.Seen{Beat: beats.Beat{Node: n.ID}, Suspected: s.suspected[n.ID]})
 		}
 	}
 	return seen

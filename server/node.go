@@ -281,6 +281,9 @@ func (n *Node) startAdmin(c *config.Config, o *Options, deps *session.Deps, re *
 	case n.watch != nil:
 		err = metrics.Register(n.watch)
 	}
+	if err == nil && n.cluster != nil {
+		err = metrics.Register(n.cluster)
+	}
 	if err != nil {
 		return fmt.Errorf("server: metrics: %w", err)
 	}
@@ -408,11 +411,11 @@ func (n *Node) end(ctx context.Context) error {
 	if n.reactor != nil {
 		n.reactor.Quiesce() // workers may wait for room in a mailbox
 	}
+	if n.consumer != nil {
+		n.consumer.Close() // before the agent, who may wait for it
+	}
 	if a := n.cluster.get(); a != nil {
 		a.Close()
-	}
-	if n.consumer != nil {
-		n.consumer.Close()
 	}
 	if n.verifiers != nil {
 		n.verifiers.stop()

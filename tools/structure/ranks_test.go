@@ -11,8 +11,9 @@ var ranks = map[string]int{
 	// Where buffers come from.
 	"codec/buffer": 0,
 
-	// What tests run.
-	"tools/processtest": 0,
+	// Programs that are run, and those that tests run.
+	"tools/process":     0,
+	"tools/processtest": 1,
 
 	// Bytes in, bytes out; and structures that know nothing of messages.
 	"backplane/spread": 1,
@@ -77,6 +78,7 @@ var ranks = map[string]int{
 	// What verifies a cluster from outside. It shares no code with the server.
 	"tools/verify/event": 0,
 	"tools/verify/check": 1,
+	"tools/verify/wire":  1,
 }
 
 // forTests are the packages that serve tests. Only tests, and other such packages,

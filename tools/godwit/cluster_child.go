@@ -5,89 +5,40 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
-	"runtime"
-	"strings"
 	"sync"
 	"syscall"
+
+	"github.com/godwit-im/godwit/tools/process"
 )
 
-// child is a process that belongs to godwit cluster up.
-type child struct {
-	name string
-	cmd  *exec.Cmd
-	done chan struct{} // closed when the process has ended and its output is written
-	err  error         // of exec.Cmd.Wait, valid then
-}
-
-// startChild starts a program whose output goes to out. None of this process's variables
-// that are settings of a node reach it.
+// startChild starts a program that belongs to godwit cluster up. Its output goes to out.
+// None of this process's variables that are settings of a node reach it.
 //
 // It is in a group of its own, so that Ctrl-C at the terminal reaches this process alone,
 // which ends its children in order. If this process is killed, the child is told to stop.
-func startChild(name string, out io.Writer, environ []string, program string, args ...string) (*child, error) {
-	c := &child{name: name, cmd: exec.Command(program, args...), done: make(chan struct{})}
-	for _, kv := range os.Environ() {
-		if !strings.HasPrefix(kv, "GODWIT_") {
-			c.cmd.Env = append(c.cmd.Env, kv)
-		}
-	}
-	c.cmd.Env = append(c.cmd.Env, environ...)
-	c.cmd.Stdout, c.cmd.Stderr = out, out
-	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
-	started := make(chan error, 1)
-	go func() {
-		// Pdeathsig tells of the thread that started the process, so that one waits.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		defer close(c.done)
-		err := c.cmd.Start()
-		started <- err
-		if err == nil {
-			c.err = c.cmd.Wait()
-		}
-	}()
-	if err := <-started; err != nil {
+func startChild(name string, out io.Writer, environ []string, program string, args ...string) (*process.Process, error) {
+	cmd := exec.Command(program, args...)
+	cmd.Env = append(process.Environment(), environ...)
+	cmd.Stdout, cmd.Stderr = out, out
+	p, err := process.Start(cmd, syscall.SIGTERM)
+	if err != nil {
 		return nil, fmt.Errorf("%s cannot be started: %w", name, err)
 	}
-	return c, nil
-}
-
-func (c *child) pid() int { return c.cmd.Process.Pid }
-
-// how says how an ended process ended.
-func (c *child) how() string {
-	if c.err == nil {
-		return "exit status 0"
-	}
-	return c.err.Error()
-}
-
-// signal sends a signal to the process and to what it has started, if it still runs.
-func (c *child) signal(s syscall.Signal) error {
-	select {
-	case <-c.done:
-		return nil
-	default:
-	}
-	if err := syscall.Kill(-c.pid(), s); err != nil && err != syscall.ESRCH {
-		return fmt.Errorf("%s cannot be told to stop: %w", c.name, err)
-	}
-	return nil
+	return p, nil
 }
 
 // stopChildren tells one process after the other to stop, and waits for each. When hurry is
 // closed, it kills those that are left.
-func stopChildren(hurry <-chan struct{}, children ...*child) error {
+func stopChildren(hurry <-chan struct{}, children ...*process.Process) error {
 	var errs []error
 	for _, c := range children {
-		errs = append(errs, c.signal(syscall.SIGTERM))
+		errs = append(errs, c.SignalGroup(syscall.SIGTERM))
 		select {
-		case <-c.done:
+		case <-c.Done():
 		case <-hurry:
-			errs = append(errs, c.signal(syscall.SIGKILL))
-			<-c.done
+			errs = append(errs, c.SignalGroup(syscall.SIGKILL))
+			<-c.Done()
 		}
 	}
 	return errors.Join(errs...)

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/godwit-im/godwit/tools/process"
 )
 
 const (
@@ -48,7 +50,7 @@ func findKafkaScript() (string, error) {
 
 // startKafka runs a Kafka with its data in the folder data, and returns when it serves at
 // the address. What it says goes to a file there.
-func startKafka(ctx context.Context, stderr io.Writer, data string) (c *child, address string, err error) {
+func startKafka(ctx context.Context, stderr io.Writer, data string) (c *process.Process, address string, err error) {
 	script, err := findKafkaScript()
 	if err != nil {
 		return nil, "", err
@@ -82,8 +84,8 @@ func startKafka(ctx context.Context, stderr io.Writer, data string) (c *child, a
 	select {
 	case <-watch.found:
 		return c, address, nil
-	case <-c.done:
-		err = fmt.Errorf("the Kafka did not start (%s); its log is %s", c.how(), file.Name())
+	case <-c.Done():
+		err = fmt.Errorf("the Kafka did not start (%s); its log is %s", c.How(), file.Name())
 	case <-ctx.Done():
 		err = fmt.Errorf("the Kafka has not started: %w; its log is %s", ctx.Err(), file.Name())
 	}

@@ -28,6 +28,7 @@ import (
 	"github.com/godwit-im/godwit/server/admin"
 	"github.com/godwit-im/godwit/server/auth"
 	"github.com/godwit-im/godwit/server/config"
+	"github.com/godwit-im/godwit/tools/process"
 )
 
 const (
@@ -96,7 +97,7 @@ trying out.`,
 type upNode struct {
 	settings *config.Config
 	file     string // with the settings
-	child    *child
+	child    *process.Process
 }
 
 func (n *upNode) name() string     { return n.settings.Node }
@@ -111,7 +112,7 @@ func (o *upOptions) run(cmd *cobra.Command) (err error) {
 		return err
 	}
 
-	var broker *child
+	var broker *process.Process
 	address := o.kafka
 	if address == "" {
 		if broker, address, err = startKafka(ctx, stderr, filepath.Join(o.folder(), "kafka")); err != nil {
@@ -135,8 +136,8 @@ func (o *upOptions) run(cmd *cobra.Command) (err error) {
 
 // inOrder returns what runs in the order in which it is to be stopped. One node after the
 // other, since each hands its partitions to those that are left; the Kafka last.
-func inOrder(nodes []*upNode, broker *child) []*child {
-	var all []*child
+func inOrder(nodes []*upNode, broker *process.Process) []*process.Process {
+	var all []*process.Process
 	for _, n := range slices.Backward(nodes) {
 		if n.child != nil {
 			all = append(all, n.child)
@@ -289,8 +290,8 @@ func makeTopics(ctx context.Context, c *config.Config) error {
 func (n *upNode) await(ctx context.Context, cond func() bool) error {
 	for !cond() {
 		select {
-		case <-n.child.done:
-			return fmt.Errorf("%s has ended (%s); its log is above", n.name(), n.child.how())
+		case <-n.child.Done():
+			return fmt.Errorf("%s has ended (%s); its log is above", n.name(), n.child.How())
 		case <-time.After(50 * time.Millisecond):
 		case <-ctx.Done():
 			return fmt.Errorf("%s does not serve: %w; its log is above", n.name(), ctx.Err())
@@ -334,12 +335,12 @@ func (n *upNode) sees(ctx context.Context, nodes []*upNode) bool {
 
 // watch returns when ctx ends, when no node is left, or when the Kafka ends. Of a node that
 // ends before it says how to start it again.
-func (o *upOptions) watch(ctx context.Context, stderr io.Writer, broker *child, nodes []*upNode) error {
+func (o *upOptions) watch(ctx context.Context, stderr io.Writer, broker *process.Process, nodes []*upNode) error {
 	ends := make(chan *upNode)
 	for _, n := range nodes {
 		go func() {
 			select {
-			case <-n.child.done:
+			case <-n.child.Done():
 			case <-ctx.Done():
 				return
 			}
@@ -351,7 +352,7 @@ func (o *upOptions) watch(ctx context.Context, stderr io.Writer, broker *child, 
 	}
 	var kafkaEnds <-chan struct{} // never, if it is not ours
 	if broker != nil {
-		kafkaEnds = broker.done
+		kafkaEnds = broker.Done()
 	}
 	for left := len(nodes); left > 0; {
 		select {
@@ -359,10 +360,10 @@ func (o *upOptions) watch(ctx context.Context, stderr io.Writer, broker *child, 
 			fmt.Fprintln(stderr, "stopping")
 			return nil
 		case <-kafkaEnds:
-			return fmt.Errorf("the Kafka has ended (%s)", broker.how())
+			return fmt.Errorf("the Kafka has ended (%s)", broker.How())
 		case n := <-ends:
 			left--
-			fmt.Fprintf(stderr, "%s has ended (%s); start it again with: %s serve --config %s\n", n.name(), n.child.how(), os.Args[0], n.file)
+			fmt.Fprintf(stderr, "%s has ended (%s); start it again with: %s serve --config %s\n", n.name(), n.child.How(), os.Args[0], n.file)
 		}
 	}
 	return errors.New("no node is left")
@@ -384,7 +385,7 @@ func (o *upOptions) greet(w io.Writer, address string, nodes []*upNode) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "godwit cluster up: %d nodes that share %d partitions, for trying it out.\n\n", len(nodes), first.settings.Kafka.Partitions)
 	for _, n := range nodes {
-		fmt.Fprintf(&b, "  %-6s clients %s  admin %s  process %d\n", n.name(), n.settings.Advertise, n.adminURL(), n.child.pid())
+		fmt.Fprintf(&b, "  %-6s clients %s  admin %s  process %d\n", n.name(), n.settings.Advertise, n.adminURL(), n.child.Pid())
 	}
 	last := nodes[len(nodes)-1]
 	fmt.Fprintf(&b, "  kafka  %s, namespace %s\n  data   %s\n\nTry it, in other terminals:\n", address, o.namespace, o.data)
@@ -392,7 +393,7 @@ func (o *upOptions) greet(w io.Writer, address string, nodes []*upNode) {
 		fmt.Sprintf("%s cluster watch%s", self, admin),
 		fmt.Sprintf("%s listen --user bob%s%s", self, url, data),
 		fmt.Sprintf("%s send --user alice --to bob%s%s 'hello'", self, url, data),
-		fmt.Sprintf("kill -9 %d, and see who takes over from %s", last.child.pid(), last.name()),
+		fmt.Sprintf("kill -9 %d, and see who takes over from %s", last.child.Pid(), last.name()),
 		fmt.Sprintf("%s serve --config %s, and then: %s cluster add %s%s", self, last.file, self, last.name(), admin),
 		fmt.Sprintf("%s cluster drain %s%s, and then: %s cluster add %s%s", self, first.name(), admin, self, first.name(), admin),
 		fmt.Sprintf("%s token --user carol%s, for clients of your own", self, data),

@@ -3,22 +3,19 @@ package processtest
 import (
 	"bytes"
 	"errors"
-	"os"
 	"os/exec"
-	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/godwit-im/godwit/tools/process"
 )
 
 // Process is a child process in a process group of its own.
 type Process struct {
-	cmd  *exec.Cmd
-	done chan struct{} // closed when the process has ended and its output is read
-	err  error         // of exec.Cmd.Wait, valid then
+	*process.Process
 
 	// Stdout and Stderr are what it has written so far. Stdout stays empty if the command
 	// came with a place of its own for it.
@@ -47,31 +44,18 @@ func (o *Output) String() string {
 	return o.mu.buf.String()
 }
 
-// Start starts cmd with the variables of Environment before its own. It is killed, with
-// all its group, when the test ends.
+// Start starts cmd with the variables of process.Environment before its own. It is killed,
+// with all its group, when the test ends.
 func Start(tb testing.TB, cmd *exec.Cmd) *Process {
 	tb.Helper()
-	p := &Process{cmd: cmd, done: make(chan struct{})}
-	cmd.Env = append(Environment(), cmd.Env...)
+	p := new(Process)
+	cmd.Env = append(process.Environment(), cmd.Env...)
 	if cmd.Stdout == nil {
 		cmd.Stdout = &p.Stdout
 	}
 	cmd.Stderr = &p.Stderr
-	// Pdeathsig: the process must not outlive a test process that is killed.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	started := make(chan error, 1)
-	go func() {
-		// Pdeathsig tells of the thread that started the process, so that one waits.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		defer close(p.done)
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			p.err = cmd.Wait()
-		}
-	}()
-	if err := <-started; err != nil {
+	var err error
+	if p.Process, err = process.Start(cmd, syscall.SIGKILL); err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() {
@@ -86,22 +70,11 @@ func (p *Process) review(tb testing.TB) {
 	log := p.Stderr.String()
 	raced := strings.Contains(log, "DATA RACE")
 	if log != "" && (raced || tb.Failed()) {
-		tb.Logf("%s %s wrote:\n%s", filepath.Base(p.cmd.Path), strings.Join(p.cmd.Args[1:], " "), Tail(log))
+		tb.Logf("%v wrote:\n%s", p, Tail(log))
 	}
 	if raced {
-		tb.Errorf("the race detector found something in %s", filepath.Base(p.cmd.Path))
+		tb.Errorf("the race detector found something in %v", p)
 	}
-}
-
-// Environment returns this process's variables without those that are settings of a node.
-func Environment() []string {
-	var env []string
-	for _, kv := range os.Environ() {
-		if !strings.HasPrefix(kv, "GODWIT_") {
-			env = append(env, kv)
-		}
-	}
-	return env
 }
 
 // tailBytes is how much of a log is shown.
@@ -110,33 +83,11 @@ const tailBytes = 16_000
 // Tail returns the end of a log.
 func Tail(log string) string { return log[max(0, len(log)-tailBytes):] }
 
-// Pid returns the id of the process, which is also that of its group.
-func (p *Process) Pid() int { return p.cmd.Process.Pid }
-
-// Kill ends the process and its group as kill -9 does, if they run.
-func (p *Process) Kill() {
-	_ = syscall.Kill(-p.Pid(), syscall.SIGKILL) // the error says that all have ended
-	<-p.done
-}
-
 // Signal sends the process a signal.
-func (p *Process) Signal(tb testing.TB, s os.Signal) {
+func (p *Process) Signal(tb testing.TB, s syscall.Signal) {
 	tb.Helper()
-	if err := p.cmd.Process.Signal(s); err != nil {
+	if err := p.Process.Signal(s); err != nil {
 		tb.Fatal(err)
-	}
-}
-
-// Done is closed when the process has ended. Then all that it wrote is there.
-func (p *Process) Done() <-chan struct{} { return p.done }
-
-// Ended reports whether the process has ended, as Done does.
-func (p *Process) Ended() bool {
-	select {
-	case <-p.done:
-		return true
-	default:
-		return false
 	}
 }
 
@@ -145,12 +96,12 @@ func (p *Process) Ended() bool {
 func (p *Process) Wait(tb testing.TB, patience time.Duration) int {
 	tb.Helper()
 	select {
-	case <-p.done:
+	case <-p.Done():
 	case <-time.After(patience):
-		tb.Fatalf("%s does not end in %v", filepath.Base(p.cmd.Path), patience)
+		tb.Fatalf("%v does not end in %v", p, patience)
 	}
-	if exit := (*exec.ExitError)(nil); p.err != nil && !errors.As(p.err, &exit) {
-		tb.Fatal(p.err)
+	if exit := (*exec.ExitError)(nil); p.Err() != nil && !errors.As(p.Err(), &exit) {
+		tb.Fatal(p.Err())
 	}
-	return p.cmd.ProcessState.ExitCode()
+	return p.ExitCode()
 }

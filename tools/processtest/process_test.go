@@ -101,7 +101,7 @@ func TestReview(t *testing.T) {
 			p := Start(t, exec.Command("true"))
 			p.Wait(t, patience)
 			r := &recorder{TB: t, failed: c.failed}
-			own := &Process{cmd: p.cmd}
+			own := &Process{Process: p.Process}
 			own.Stderr.Write([]byte(c.writes))
 			own.review(r)
 			if r.failed != c.fails || (len(r.said) > 0) != c.shown {

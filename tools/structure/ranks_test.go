@@ -76,9 +76,12 @@ var ranks = map[string]int{
 	"tools/godwit":      10,
 
 	// What verifies a cluster from outside. It shares no code with the server.
-	"tools/verify/event": 0,
-	"tools/verify/check": 1,
-	"tools/verify/wire":  1,
+	"tools/verify/event":   0,
+	"tools/verify/check":   1,
+	"tools/verify/wire":    1,
+	"tools/verify/proxy":   0,
+	"tools/verify/nemesis": 1,
+	"tools/verify/world":   1,
 }
 
 // forTests are the packages that serve tests. Only tests, and other such packages,

@@ -12,7 +12,7 @@ var errBadRecipients = errors.New("the recipients are not a list of users")
 // adds nothing if the record is not a message.
 func (k *worker) gather(r *reader, rec *backplane.Record) error {
 	// One copy for all entries: the record's bytes are only lent.
-	own := append(append(make([]byte, 0, len(rec.Value)+len(rec.Recipients)), rec.Value...), rec.Recipients...)
+	own := k.memory.copy(rec.Value, rec.Recipients)
 	value, recipients := own[:len(rec.Value):len(rec.Value)], own[len(rec.Value):]
 	m := &k.message
 	if err := backplane.ParseMessage(value, m); err != nil {
@@ -54,6 +54,7 @@ func (k *worker) gatherMessage(r *reader, rec *backplane.Record, m *backplane.Me
 		e.User = user
 		if string(user) == string(m.From) {
 			if sent == nil {
+				sent = k.memory.list(len(m.To))
 				for _, to := range m.To {
 					if backplane.ValidUser(to) == nil {
 						sent = append(sent, to)
@@ -63,7 +64,7 @@ func (k *worker) gatherMessage(r *reader, rec *backplane.Record, m *backplane.Me
 			e.Peers = sent
 		} else {
 			if received == nil {
-				received = [][]byte{m.From}
+				received = append(k.memory.list(1), m.From)
 			}
 			e.Peers = received
 		}
@@ -73,4 +74,33 @@ func (k *worker) gatherMessage(r *reader, rec *backplane.Record, m *backplane.Me
 	k.entries += added
 	k.bytes += added * len(value)
 	return nil
+}
+
+// memory is what gathered records are copied into: pieces for many of them, which are
+// given up together when everything is written.
+type memory struct {
+	bytes []byte   // the rest of the piece
+	peers [][]byte // the same for lists of users
+}
+
+// copy returns a copy of a and then b.
+func (m *memory) copy(a, b []byte) []byte {
+	n := len(a) + len(b)
+	if n > len(m.bytes) {
+		m.bytes = make([]byte, max(n, memoryBytes))
+	}
+	own := m.bytes[:n:n]
+	m.bytes = m.bytes[n:]
+	copy(own[copy(own, a):], b)
+	return own
+}
+
+// list returns an empty list with room for n users.
+func (m *memory) list(n int) [][]byte {
+	if n > len(m.peers) {
+		m.peers = make([][]byte, max(n, memoryPeers))
+	}
+	own := m.peers[:0:n]
+	m.peers = m.peers[n:]
+	return own
 }

@@ -14,6 +14,15 @@ const (
 	// recipients.
 	flushBytes = 1 << 20
 
+	// memoryBytes and memoryPeers are the sizes of the pieces in which a worker takes memory
+	// for what it gathers. The last ones are partly unused.
+	memoryBytes = 64 << 10
+	memoryPeers = 256
+
+	// keepEntries is how many entries a partition keeps room for between its batches. It is
+	// little, because a worker may have a thousand partitions.
+	keepEntries = 128
+
 	// flushParallel is how many partitions of a worker are written at once, so that they
 	// share the store's syncs or round trips.
 	flushParallel = 16

@@ -69,7 +69,9 @@ func (m *memory) Write(ctx context.Context, b *history.Batch) error {
 	if b.Generation != generation {
 		return fmt.Errorf("generation %d", b.Generation)
 	}
-	m.batches = append(m.batches, *b)
+	kept := *b
+	kept.Entries = slices.Clone(b.Entries) // the batch is its writer's again
+	m.batches = append(m.batches, kept)
 	a := &m.applied[b.Partition]
 	a.Floor = max(a.Floor, b.Lost-1)
 	if b.Applied.Offset > a.Offset {

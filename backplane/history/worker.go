@@ -32,6 +32,7 @@ type pending struct {
 	entries int
 	bytes   int
 	message backplane.Message
+	memory  memory // of what dirty has to write
 }
 
 // reader is what a worker knows of a partition.
@@ -197,6 +198,7 @@ func (k *worker) flush(ctx context.Context) error {
 	}
 	clear(k.dirty[len(left):])
 	k.dirty = left
+	k.memory = memory{}
 	k.stopped = k.stopped || len(left) > 0
 	return errors.Join(errs...)
 }
@@ -209,5 +211,10 @@ func (k *worker) written(r *reader) {
 	}
 	r.dirty = false
 	r.applied = r.batch.Applied
-	r.batch = Batch{Generation: r.batch.Generation, Partition: r.batch.Partition, Applied: r.applied}
+	entries := r.batch.Entries
+	if cap(entries) > keepEntries {
+		entries = nil
+	}
+	clear(entries)
+	r.batch = Batch{Generation: r.batch.Generation, Partition: r.batch.Partition, Entries: entries[:0], Applied: r.applied}
 }

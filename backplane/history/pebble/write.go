@@ -1,9 +1,12 @@
 package pebble
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/godwit-im/godwit/backplane/history"
@@ -163,7 +166,7 @@ func (s *Store) apply(at place, p *partition, b *history.Batch) (*change, error)
 	if err := s.erase(c.batch, at, erased); err != nil {
 		return nil, errors.Join(err, c.batch.Close())
 	}
-	k := keys{generation: at.generation}
+	rows := make([]row, 0, len(b.Entries))
 	for i := range b.Entries {
 		e := &b.Entries[i]
 		if e.Offset <= was.Offset {
@@ -175,8 +178,9 @@ func (s *Store) apply(at place, p *partition, b *history.Batch) (*change, error)
 		if err := c.enter(at, e, day(s.oldest.Load())); err != nil {
 			return nil, errors.Join(err, c.batch.Close())
 		}
-		k.set(c.batch, c.day, e)
+		rows = append(rows, row{e, c.day})
 	}
+	(&keys{generation: at.generation}).set(c.batch, rows)
 	err := c.batch.Set(appliedKey(at), encodeApplied(c.applied, c.day), nil)
 	if err == nil && c.written {
 		err = c.batch.Set(dayKey(at, c.day), c.offsets.encode(), nil)
@@ -204,28 +208,50 @@ func (c *change) enter(at place, e *history.Entry, oldest day) error {
 	return nil
 }
 
-// keys makes the keys of entries, in memory that it uses again.
-type keys struct {
-	generation  uint32
-	entry, peer []byte
-	head        [maxEntryHead]byte
+// row is an entry with the day that it is written to.
+type row struct {
+	*history.Entry
+	day day
 }
 
-// set adds an entry to a batch, and to its conversations. What it adds cannot fail
-// before the batch is committed.
-func (k *keys) set(batch *pebble.Batch, d day, e *history.Entry) {
-	k.entry = appendOffset(appendUser(k.entry[:0], kindEntry, d, k.generation, e.User), e.Offset)
-	head := appendEntryHead(k.head[:0], e)
-	op := batch.SetDeferred(len(k.entry), len(head)+len(e.Value))
-	copy(op.Key, k.entry)
-	copy(op.Value[copy(op.Value, head):], e.Value)
-	_ = op.Finish() // of a batch without an index it is nil
-	for _, peer := range e.Peers {
-		k.peer = appendUser(k.peer[:0], kindPeer, d, k.generation, e.User)
-		k.peer = appendOffset(appendID(k.peer, peer), e.Offset)
-		op := batch.SetDeferred(len(k.peer), 0)
-		copy(op.Key, k.peer)
-		_ = op.Finish()
+// keys makes the keys of entries, in memory that it uses again.
+type keys struct {
+	generation uint32
+	key        []byte
+	head       [maxEntryHead]byte
+}
+
+// set adds entries to a batch, and to their conversations. What it adds cannot fail before
+// the batch is committed.
+//
+// It adds them in the order of their keys, but for days and the lengths of ids. Pebble looks for the place of a key in its
+// memtable from that of the key before, which is near then, and that is most of what a
+// write costs.
+func (k *keys) set(batch *pebble.Batch, rows []row) {
+	slices.SortFunc(rows, func(a, b row) int {
+		if order := bytes.Compare(a.User, b.User); order != 0 {
+			return order
+		}
+		return cmp.Compare(a.Offset, b.Offset)
+	})
+	for i := range rows {
+		r := &rows[i]
+		k.key = appendOffset(appendUser(k.key[:0], kindEntry, r.day, k.generation, r.User), r.Offset)
+		head := appendEntryHead(k.head[:0], r.Entry)
+		op := batch.SetDeferred(len(k.key), len(head)+len(r.Value))
+		copy(op.Key, k.key)
+		copy(op.Value[copy(op.Value, head):], r.Value)
+		_ = op.Finish() // of a batch without an index it is nil
+	}
+	for i := range rows {
+		r := &rows[i]
+		for _, peer := range r.Peers {
+			k.key = appendUser(k.key[:0], kindPeer, r.day, k.generation, r.User)
+			k.key = appendOffset(appendID(k.key, peer), r.Offset)
+			op := batch.SetDeferred(len(k.key), 0)
+			copy(op.Key, k.key)
+			_ = op.Finish()
+		}
 	}
 }
 

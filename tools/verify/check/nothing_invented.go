@@ -1,0 +1,48 @@
+package check
+
+import (
+	"hash/maphash"
+
+	"github.com/godwit-im/godwit/tools/verify/event"
+)
+
+type nothingInvented struct{ base }
+
+func newNothingInvented() check {
+	return &nothingInvented{promise("nothing_invented",
+		"Whatever is delivered, on a page, in the log or acknowledged was sent, with this message_id and content.")}
+}
+
+func (c *nothingInvented) event(x *index, f *fact) {
+	switch e := f.Event.(type) {
+	case *event.Ack:
+		c.Tested++
+		if m := x.messages.at(f.messages[0]); m.id != e.MessageID {
+			c.violated(x, f.messages[0], []uint32{m.send, f.line}, "the ack calls it %s", e.MessageID)
+		}
+	case *event.Deliver:
+		c.shown(x, f, f.messages[0], &e.Message, e.Self)
+	case *event.Page:
+		for i, n := range f.messages {
+			c.shown(x, f, n, &e.Entries[i].Message, false)
+		}
+	case *event.Log:
+		c.shown(x, f, f.messages[0], &e.Message, false)
+	}
+}
+
+// shown takes a message as somebody was shown it. Only the session that has sent a message
+// gets it without its body.
+func (c *nothingInvented) shown(x *index, f *fact, n uint32, m *event.Message, bodiless bool) {
+	c.Tested++
+	sent := x.messages.at(n)
+	switch {
+	case sent.send == 0:
+		c.violated(x, n, []uint32{f.line}, "nobody has sent it")
+	case sent.head != x.head(m):
+		c.violated(x, n, []uint32{sent.send, f.line}, "its sender, recipients, id, kind or ttl are not those that were sent")
+	case m.BodySum == "" && bodiless:
+	case sent.body != maphash.String(x.seed, string(m.BodySum)):
+		c.violated(x, n, []uint32{sent.send, f.line}, "its body is not the one that was sent")
+	}
+}

@@ -36,16 +36,24 @@ func TestClusterKafkaDown(t *testing.T) {
 	w := newCrowd(t, c, crowdSize)
 	w.served(w.people, time.Now())
 
+	// Those of the crowd wait for the answer to what they sent before; a guest of each node
+	// waits for none.
+	guests := make(map[*member]*device)
+	for _, m := range c.except() {
+		guests[m] = connect(t, m.node, userOf(t, m), options{device: "phone"})
+	}
+
 	at := time.Now()
 	broker.Kill()
 	for _, m := range c.except() {
 		eventually(t, m.name+" is degraded", func() bool { return m.status(t).Degraded })
 	}
 	t.Logf("all nodes are degraded after %v", since(at))
-	for _, m := range c.except() {
-		eventually(t, m.name+" refuses sends", func() bool {
-			return m.metrics(t).of(t, label("godwit_acks_total", "status", "rejected")) > 0
-		})
+	for m, guest := range guests {
+		guest.send("1", "hello", w.people[0].name)
+		if a := guest.ack("1", 0); a.Status != backplane.Rejected || !codec.Retryable(a.Code) {
+			t.Errorf("%s answers a send with %d %q", m.name, a.Status, a.Code)
+		}
 	}
 	eventually(t, "all clients were told", func() bool {
 		return !slices.ContainsFunc(w.people, func(p *person) bool { return p.heard(codec.CodeDegraded) == 0 })
@@ -76,6 +84,14 @@ func TestClusterKafkaDown(t *testing.T) {
 		if lost, found := m.times(lostKafka), m.times(foundKafka); lost != 1 || found != 1 {
 			t.Errorf("%s was degraded %d times, and well again %d times", m.name, lost, found)
 		}
+	}
+	for m, guest := range guests {
+		guest.store("2", "hello", guest.user+"-s-friend")
+		guest.mu.Lock()
+		if len(guest.moved) != 0 {
+			t.Errorf("%s sent its guest elsewhere: %+v", m.name, guest.moved)
+		}
+		guest.mu.Unlock()
 	}
 	w.settle()
 	w.onlyMoved()

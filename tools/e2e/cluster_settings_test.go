@@ -174,6 +174,9 @@ func TestClusterTopicMadeAnew(t *testing.T) {
 		eventually(t, m.name+" says that the topic is another one", func() bool {
 			return strings.Contains(get(t, m.admin+"/readyz"), kafkalog.ErrReplaced.Error())
 		})
+		if m.metrics(t).of(t, "godwit_cluster_alarm") != 1 {
+			t.Errorf("%s does not raise the alarm in its metrics", m.name)
+		}
 		_, refused := m.post(t, cluster.Request{Kind: cluster.KindDrain, Node: "b"})
 		if refused == nil || !strings.Contains(refused.Message, kafkalog.ErrReplaced.Error()) {
 			t.Errorf("%s answers a request with %+v", m.name, refused)

@@ -245,11 +245,11 @@ func (c *Conn) writeFrame(frame any) error {
 // write writes a message. A part of one makes all that follows worthless, so an error
 // ends the connection.
 func (c *Conn) write(op byte, payload []byte) error {
-	fragment := c.options.Fragment
+	frames := c.options.Fragments
 	if op >= opClose {
-		fragment = 0
+		frames = 1
 	}
-	b := appendMessage(nil, op, payload, fragment)
+	b := appendMessage(nil, op, payload, frames)
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	switch {

@@ -36,9 +36,9 @@ type Options struct {
 	// by frames. Empty for none.
 	Origin string
 
-	// Fragment is the most bytes in a WebSocket frame of the client, 0 for whole
-	// messages.
-	Fragment int
+	// Fragments is in how many WebSocket frames each message of the client goes; 0 and 1
+	// are the same.
+	Fragments int
 
 	// ReceiveBuffer is the size of the kernel's buffer for what was not read yet, in
 	// bytes, so that a server feels a slow reader soon. 0 leaves it to the kernel.

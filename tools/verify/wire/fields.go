@@ -97,8 +97,8 @@ func checkAck(a *Ack, found *findings) {
 		}
 	case Rejected:
 		checkCode("an ack", a.Code, found)
-		if given || a.Time != 0 {
-			found.add(RuleField, "an ack of %q, rejected, with message_id %v, time %d", a.ID, a.MessageID, a.Time)
+		if a.Time != 0 {
+			found.add(RuleField, "an ack of %q, rejected, with time %d", a.ID, a.Time)
 		}
 	case Unknown:
 		checkCode("an ack", a.Code, found)

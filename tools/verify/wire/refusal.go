@@ -37,16 +37,25 @@ const (
 	headerVersion = "Godwit-Map-Version"
 )
 
+// coded are the statuses that come with a code: those for requests that could be
+// understood. Status 400 is for others too.
+var coded = map[int]bool{
+	http.StatusUnauthorized:       true,
+	http.StatusMisdirectedRequest: true,
+	http.StatusServiceUnavailable: true,
+}
+
 // newRefusal reads an answer that is no upgrade.
 func newRefusal(resp *http.Response) *Refusal {
 	r := &Refusal{Status: resp.StatusCode}
 	var found findings
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxSentence))
-	text, line := strings.CutSuffix(string(body), "\n")
-	text = strings.TrimSuffix(text, "\r")
-	r.Code, r.Sentence, _ = strings.Cut(text, ": ")
-	if err != nil || !line || strings.Contains(text, "\n") || !codes[r.Code] || r.Sentence == "" {
-		found.add(RuleHandshake, "status %d comes with %q instead of a line of a code and a sentence", resp.StatusCode, body)
+	r.Sentence = strings.TrimSuffix(string(body), "\n")
+	if code, sentence, both := strings.Cut(r.Sentence, ": "); both && codes[code] {
+		r.Code, r.Sentence = code, sentence
+	}
+	if err != nil || r.Sentence == "" || strings.Contains(r.Sentence, "\n") || r.Code == "" && coded[r.Status] {
+		found.add(RuleHandshake, "status %d comes with %q instead of a line of a code and a sentence", r.Status, body)
 	}
 	switch resp.StatusCode {
 	case http.StatusMisdirectedRequest:

@@ -188,12 +188,12 @@ func closePayload(code int) []byte {
 	return binary.BigEndian.AppendUint16(nil, uint16(code))
 }
 
-// appendMessage appends a message in frames of at most fragment bytes of payload, or
-// in one frame if fragment is 0.
-func appendMessage(b []byte, op byte, payload []byte, fragment int) []byte {
-	for fragment > 0 && len(payload) > fragment {
-		b = appendFrame(b, false, op, payload[:fragment])
-		op, payload = opContinuation, payload[fragment:]
+// appendMessage appends a message in so many frames, or in as many as it has bytes.
+func appendMessage(b []byte, op byte, payload []byte, frames int) []byte {
+	for ; frames > 1 && len(payload) > 1; frames-- {
+		size := (len(payload) + frames - 1) / frames
+		b = appendFrame(b, false, op, payload[:size])
+		op, payload = opContinuation, payload[size:]
 	}
 	return appendFrame(b, true, op, payload)
 }

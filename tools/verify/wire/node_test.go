@@ -1,0 +1,423 @@
+package wire
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/godwit-im/godwit/tools/processtest"
+)
+
+// node is a godwit dev process, with the embedded broker.
+type node struct {
+	*processtest.Process
+	url    string // where clients connect
+	binary string
+	data   string
+}
+
+var build = sync.OnceValues(func() (string, error) {
+	return processtest.Build(root, "verify-wire/godwit", root, "./tools/godwit")
+})
+
+var (
+	devURL   = regexp.MustCompile(`(?m)^ *clients +(ws://\S+)`)
+	devAdmin = regexp.MustCompile(`(?m)^ *admin +(http://\S+)`)
+)
+
+// startNode starts a node and waits until it is ready.
+func startNode(t *testing.T) *node {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("starts a node")
+	}
+	binary, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &node{binary: binary, data: t.TempDir()}
+	n.Process = processtest.Start(t, exec.Command(binary, "dev", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data", n.data))
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	eventually(t, "the node is ready", func() bool {
+		if n.Ended() {
+			t.Fatalf("the node ended:\n%s", n.Stderr.String())
+		}
+		url, admin := devURL.FindStringSubmatch(n.Stdout.String()), devAdmin.FindStringSubmatch(n.Stdout.String())
+		if url == nil || admin == nil {
+			return false
+		}
+		n.url = url[1]
+		resp, err := client.Get(admin[1] + "/readyz")
+		if err != nil {
+			return false
+		}
+		resp.Body.Close()
+		return resp.StatusCode == http.StatusOK
+	})
+	return n
+}
+
+func eventually(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !cond(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not so after %v: %s", patience, what)
+		}
+	}
+}
+
+// token returns a token of a user.
+func (n *node) token(t *testing.T, user string) string {
+	t.Helper()
+	out, err := exec.Command(n.binary, "token", "--data", n.data, "--user", user).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// device is a connection to a node whose frames a test waits for, in order.
+type device struct {
+	*Conn
+	t      *testing.T
+	frames chan Frame // closed after the last one
+	end    *End       // valid then
+	other  []Frame    // came while the test waited for others
+}
+
+// dial connects with options that lack only what every connection of the node has.
+func (n *node) dial(t *testing.T, o Options) (*device, error) {
+	t.Helper()
+	if o.URL == "" {
+		o.URL = n.url
+	}
+	if o.Token == "" {
+		o.Token = n.token(t, o.User)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	c, err := Dial(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	d := &device{Conn: c, t: t, frames: make(chan Frame, 10_000)}
+	go func() {
+		defer close(d.frames)
+		for {
+			frame, err := c.Next()
+			if err != nil {
+				errors.As(err, &d.end)
+				return
+			}
+			d.frames <- frame
+		}
+	}()
+	t.Cleanup(func() {
+		c.Cut()
+		for frame := range d.frames {
+			if v, ok := frame.(*Violation); ok {
+				t.Error(v)
+			}
+		}
+	})
+	return d, nil
+}
+
+func (n *node) connect(t *testing.T, o Options) *device {
+	t.Helper()
+	d, err := n.dial(t, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// next waits for a frame of a type, and keeps those of other types for later.
+func next[F Frame](d *device) F {
+	d.t.Helper()
+	if i := slices.IndexFunc(d.other, func(f Frame) bool { _, ok := f.(F); return ok }); i >= 0 {
+		f := d.other[i].(F)
+		d.other = slices.Delete(d.other, i, i+1)
+		return f
+	}
+	timeout := time.After(patience)
+	for {
+		select {
+		case frame, ok := <-d.frames:
+			if !ok {
+				d.t.Fatalf("the connection ended: %v", d.end)
+			}
+			if f, ok := frame.(F); ok {
+				return f
+			}
+			if v, ok := frame.(*Violation); ok {
+				d.t.Fatal(v)
+			}
+			d.other = append(d.other, frame)
+		case <-timeout:
+			d.t.Fatalf("no %T came", *new(F))
+		}
+	}
+}
+
+// ended waits for the end and returns it.
+func (d *device) ended() *End {
+	d.t.Helper()
+	timeout := time.After(patience)
+	for {
+		select {
+		case frame, ok := <-d.frames:
+			if !ok {
+				return d.end
+			}
+			if v, ok := frame.(*Violation); ok {
+				d.t.Fatal(v)
+			}
+		case <-timeout:
+			d.t.Fatal("the connection does not end")
+		}
+	}
+}
+
+func (d *device) send(s Send) *Ack {
+	d.t.Helper()
+	if err := d.Send(s); err != nil {
+		d.t.Fatal(err)
+	}
+	return next[*Ack](d)
+}
+
+// stored sends and wants it stored.
+func (d *device) stored(s Send) *Ack {
+	d.t.Helper()
+	a := d.send(s)
+	if a.Status != Stored || a.ID != s.ID || a.MessageID != d.MessageID(&s) {
+		d.t.Fatalf("%+v is answered by %+v", s, a)
+	}
+	return a
+}
+
+func (d *device) page(h History) *Page {
+	d.t.Helper()
+	if err := d.History(h); err != nil {
+		d.t.Fatal(err)
+	}
+	return next[*Page](d)
+}
+
+// TestNode speaks to a real node in both formats, whole messages and fragments, and sees
+// every frame that a single node sends.
+func TestNode(t *testing.T) {
+	n := startNode(t)
+	for _, format := range []Format{JSON, Proto} {
+		for _, fragments := range []int{1, 64} {
+			t.Run(fmt.Sprintf("%s in %d fragments", format, fragments), func(t *testing.T) {
+				name := func(who string) string { return fmt.Sprintf("%s-%s-%d-李", who, format, fragments) }
+				connect := func(t *testing.T, who, called string, o Options) *device {
+					o.User, o.Device, o.Format, o.Fragments = name(who), called, format, fragments
+					return n.connect(t, o)
+				}
+				testConversation(t, connect, name)
+			})
+		}
+	}
+}
+
+func testConversation(t *testing.T, connect func(t *testing.T, who, device string, o Options) *device, name func(string) string) {
+	alice, bob := name("alice"), name("bob")
+	phone := connect(t, "alice", "phone", Options{})
+	laptop := connect(t, "alice", "", Options{})
+	b := connect(t, "bob", "phone", Options{Overflow: "gap"})
+	begin := phone.Welcome()
+	if begin.Resumed || begin.User != alice {
+		t.Fatalf("welcome %+v", begin)
+	}
+
+	bodies := [][]byte{[]byte("hi"), nil, {0, 0xff, 0xfe}, []byte("\"\\\n\x00 <&> 🦆\u2028"), bytes.Repeat([]byte("0123456789abcdef"), 4096)}
+	for i, body := range bodies {
+		s := Send{ID: fmt.Sprintf("m%d", i), To: []string{bob}, Body: body, TTL: uint64(i) * 86400000}
+		a := phone.stored(s)
+		for _, d := range []*device{phone, laptop, b} {
+			got := next[*Deliver](d)
+			if got.Seq != uint64(i+1) || got.MessageID != a.MessageID || got.ID != s.ID || got.From != alice || !slices.Equal(got.To, s.To) ||
+				got.TTL != s.TTL || got.Kind != KindMessage || got.Self == (d == b) {
+				t.Fatalf("delivery %+v of %+v", got, s)
+			}
+			want := body
+			if d == phone {
+				want = nil // its own message comes live, without the body
+			}
+			if !bytes.Equal(got.Body, want) {
+				t.Fatalf("body of %d bytes, want %d", len(got.Body), len(want))
+			}
+			if d != b && got.Time != a.Time {
+				t.Fatalf("time %d, of the ack %d", got.Time, a.Time)
+			}
+		}
+	}
+
+	// A signal is delivered, and in no history.
+	phone.stored(Send{ID: "s", To: []string{bob}, Kind: KindSignal, Body: []byte("typing")})
+	if d := next[*Deliver](b); d.Kind != KindSignal || string(d.Body) != "typing" {
+		t.Fatalf("signal %+v", d)
+	}
+	// A retry is stored again, and delivered once: the next delivery is of another send.
+	phone.stored(Send{ID: "m0", To: []string{bob}, Body: bodies[0]})
+	phone.stored(Send{ID: "last", To: []string{bob, name("carol")}})
+	if d := next[*Deliver](b); d.ID != "last" {
+		t.Fatalf("after a retry came %+v", d)
+	}
+	if a := phone.send(Send{ID: "self", To: []string{alice}}); a.Status != Rejected || a.Code != "recipient_is_sender" {
+		t.Fatalf("ack %+v", a)
+	}
+
+	if err := phone.Ping(); err != nil {
+		t.Fatal(err)
+	}
+	next[*Pong](phone)
+
+	// History, from either end, and what is refused of it.
+	var all []Message
+	eventually(t, "history has caught up", func() bool {
+		p := phone.page(History{ID: "newest", Limit: 100})
+		all = p.Messages
+		return p.Code == "" && len(all) == len(bodies)+1
+	})
+	for i, body := range bodies {
+		if all[i].ID != fmt.Sprintf("m%d", i) || !bytes.Equal(all[i].Body, body) || !all[i].Self {
+			t.Fatalf("in history at %d: %+v", i, all[i])
+		}
+	}
+	p := phone.page(History{ID: "before", Before: all[2].Cursor, Limit: 1, Peer: bob})
+	if len(p.Messages) != 1 || p.Messages[0].ID != "m1" || !p.MoreBefore || p.Asked.ID != "before" {
+		t.Fatalf("page %+v", p)
+	}
+	if p := phone.page(History{ID: "between", After: all[0].Cursor, Before: all[3].Cursor}); len(p.Messages) != 2 {
+		t.Fatalf("page %+v", p)
+	}
+	if p := phone.page(History{ID: "around", Around: all[1].Cursor, Limit: 3}); len(p.Messages) != 3 {
+		t.Fatalf("page %+v", p)
+	}
+	if p := phone.page(History{ID: "none", Peer: name("nobody")}); len(p.Messages) != 0 {
+		t.Fatalf("page %+v", p)
+	}
+	if p := phone.page(History{ID: "bad", After: "nonsense"}); p.Code != "bad_cursor" {
+		t.Fatalf("page %+v", p)
+	}
+
+	if err := phone.Refresh("nonsense"); err != nil {
+		t.Fatal(err)
+	}
+	if e := next[*Error](phone); e.Code != "unauthorized" {
+		t.Fatalf("error %+v", e)
+	}
+
+	if err := phone.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if end := phone.ended(); end.Code != closeNormal {
+		t.Fatalf("the end is %v", end)
+	}
+	if err := phone.Ping(); err == nil {
+		t.Fatal("a closed connection takes a ping")
+	}
+	b.Cut()
+	if end := b.ended(); end.Code != 0 {
+		t.Fatalf("the end is %v", end)
+	}
+
+	// What was missed comes after a cursor, with the bodies that are this user's own.
+	again := connect(t, "alice", "phone", Options{Cursor: begin.Cursor})
+	if !again.Welcome().Resumed {
+		t.Fatalf("welcome %+v", again.Welcome())
+	}
+	for i := range all {
+		if d := next[*Deliver](again); d.Cursor != all[i].Cursor || !bytes.Equal(d.Body, all[i].Body) {
+			t.Fatalf("caught up %+v, in history %+v", d.Message, all[i])
+		}
+	}
+	newest := connect(t, "bob", "tablet", Options{Start: "last:2"})
+	for d := next[*Deliver](newest); d.ID != "last"; d = next[*Deliver](newest) {
+	}
+}
+
+// TestSlow has a client read slowly, not at all, and again: nothing is lost.
+func TestSlow(t *testing.T) {
+	n := startNode(t)
+	sender := n.connect(t, Options{User: "sender", Format: Proto})
+	slow := n.connect(t, Options{User: "slow", Format: JSON, ReceiveBuffer: 4096})
+	slow.SetPace(NoPace)
+	const count = 150
+	body := bytes.Repeat([]byte("x"), maxBody) // together more than kernels hold
+	for i := range count {
+		s := Send{ID: fmt.Sprint(i), To: []string{"slow"}, Body: body}
+		eventually(t, "a send is not rejected", func() bool {
+			a := sender.send(s)
+			if a.Status == Unknown || a.Status == Rejected && a.Code != "rate_limited" {
+				t.Fatalf("ack %+v", a)
+			}
+			return a.Status == Stored
+		})
+	}
+	slow.SetPace(1 << 20)
+	next[*Deliver](slow)
+	slow.SetPace(FullPace)
+	for i := 1; i < count; i++ {
+		if d := next[*Deliver](slow); d.ID != fmt.Sprint(i) {
+			t.Fatalf("delivery %s in place of %d", d.ID, i)
+		}
+	}
+}
+
+// TestRefused has a node refuse connections, to clients and to pages.
+func TestRefused(t *testing.T) {
+	n := startNode(t)
+	good := n.token(t, "alice")
+	for name, test := range map[string]struct {
+		o      Options
+		status int
+		code   string
+		close  int
+	}{
+		"token":         {Options{Token: "nonsense"}, 401, "unauthorized", 4001},
+		"cursor":        {Options{Cursor: "nonsense"}, 400, "bad_cursor", 4000},
+		"parameter":     {Options{Start: "yesterday"}, 400, "bad_parameter", 4000},
+		"path":          {Options{URL: strings.TrimSuffix(n.url, "connect") + "other"}, 404, "", 0},
+		"version ahead": {Options{MapVersion: 1 << 40}, 503, "not_ready", 1013},
+	} {
+		for _, format := range []Format{JSON, Proto} {
+			for _, origin := range []string{"", "http://page.example"} {
+				t.Run(fmt.Sprintf("%s %s %s", name, format, origin), func(t *testing.T) {
+					o := test.o
+					o.User, o.Format, o.Origin = "alice", format, origin
+					if o.Token == "" {
+						o.Token = good
+					}
+					_, err := n.dial(t, o)
+					var r *Refusal
+					if !errors.As(err, &r) {
+						t.Fatalf("error %v", err)
+					}
+					t.Logf("%+v", r)
+					for _, v := range r.Violations {
+						t.Error(v)
+					}
+					byFrames := origin != "" && test.close != 0
+					if test.code != "" && r.Code != test.code || byFrames != (r.Status == 0) ||
+						byFrames && r.CloseCode != test.close || !byFrames && r.Status != test.status {
+						t.Errorf("refused with %+v", r)
+					}
+				})
+			}
+		}
+	}
+}

@@ -69,13 +69,13 @@ func examples() []event.Event {
 }
 
 // written returns a file of the events, a millisecond apart.
-func written(t testing.TB, events []event.Event) []byte {
+func written(t testing.TB, by string, events []event.Event) []byte {
 	t.Helper()
 	var file bytes.Buffer
 	var now time.Duration
 	w := event.NewWriter(&file, func() time.Duration { now += time.Millisecond; return now })
 	for _, e := range events {
-		if err := w.Write(`alice/"phone"`, e); err != nil {
+		if err := w.Write(by, e); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -90,7 +90,8 @@ func written(t testing.TB, events []event.Event) []byte {
 
 // The format is public: what others have built upon it must go on to work.
 func TestGoldenFile(t *testing.T) {
-	file := written(t, examples())
+	const by = "alice/phone"
+	file := written(t, by, examples())
 	if *update {
 		if err := os.WriteFile(golden, file, 0o644); err != nil {
 			t.Fatal(err)
@@ -109,7 +110,7 @@ func TestGoldenFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		wanted := event.Record{
-			Line: int64(n + 1), T: time.Duration(n+1) * time.Millisecond, By: `alice/"phone"`, Event: examples()[n],
+			Line: int64(n + 1), T: time.Duration(n+1) * time.Millisecond, By: by, Event: examples()[n],
 		}
 		if !reflect.DeepEqual(rec, wanted) {
 			t.Errorf("line %d is %+v, want %+v", n+1, rec.Event, wanted.Event)
@@ -169,10 +170,11 @@ func TestReaderRefuses(t *testing.T) {
 }
 
 func TestReaderTakesLongLines(t *testing.T) {
+	const by = `alice's "phone"`
 	page := &event.Page{Conn: 1, Gone: strings.Repeat("x", 3<<20)}
 	n := 0
-	for rec, err := range event.Records(bytes.NewReader(written(t, []event.Event{page, page, &event.Close{Conn: 1}}))) {
-		if n++; err != nil || n < 3 && !reflect.DeepEqual(rec.Event, page) {
+	for rec, err := range event.Records(bytes.NewReader(written(t, by, []event.Event{page, page, &event.Close{Conn: 1}}))) {
+		if n++; err != nil || rec.By != by || n < 3 && !reflect.DeepEqual(rec.Event, page) {
 			t.Fatalf("line %d: %v", n, err)
 		}
 	}
@@ -182,7 +184,7 @@ func TestReaderTakesLongLines(t *testing.T) {
 }
 
 func TestReaderStops(t *testing.T) {
-	for range event.Records(bytes.NewReader(written(t, examples()))) {
+	for range event.Records(bytes.NewReader(written(t, "x", examples()))) {
 		break // a reader that went on would panic
 	}
 }
@@ -279,9 +281,10 @@ func TestSumTellsNoBodyFromAnEmptyOne(t *testing.T) {
 
 // Whatever decodes is an event that a Writer takes, and comes back as it was.
 func FuzzDecode(f *testing.F) {
-	for line := range bytes.Lines(written(f, examples())) {
+	for line := range bytes.Lines(written(f, "x", examples())) {
 		f.Add(line)
 	}
+	f.Add([]byte(`{"by":"x", "conn":1, "type":"close"}`))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		rec, err := event.Decode(line)
 		if err != nil {
@@ -311,7 +314,7 @@ func FuzzDecode(f *testing.F) {
 }
 
 func BenchmarkDecode(b *testing.B) {
-	line := written(b, examples()[11:12])
+	line := written(b, "alice/phone", examples()[11:12])
 	b.ReportAllocs()
 	b.SetBytes(int64(len(line)))
 	for b.Loop() {

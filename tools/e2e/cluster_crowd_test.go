@@ -196,7 +196,7 @@ func (w *crowd) at(m *member) (there []*person) {
 }
 
 // served waits until people have had messages stored that they began to send after this
-// call. It returns how long after a moment each had the first message stored whose end was
+// call. It returns how long after a moment each had the first message stored that was begun
 // after that, in ascending order.
 func (w *crowd) served(people []*person, moment time.Time) []time.Duration {
 	w.t.Helper()
@@ -215,7 +215,7 @@ func (w *crowd) served(people []*person, moment time.Time) []time.Duration {
 	var first []time.Duration
 	for _, p := range people {
 		p.mu.Lock()
-		i := slices.IndexFunc(p.sent, func(s sent) bool { return s.stored && s.end.After(moment) })
+		i := slices.IndexFunc(p.sent, func(s sent) bool { return s.stored && s.began.After(moment) })
 		first = append(first, p.sent[i].end.Sub(moment).Round(10*time.Millisecond))
 		p.mu.Unlock()
 	}

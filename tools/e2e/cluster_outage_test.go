@@ -163,7 +163,7 @@ func TestClusterNodeCutOff(t *testing.T) {
 		n := nodeOf(t, s, victim.name)
 		return !s.Degraded && n.State == cluster.Standby && !n.Suspected
 	})
-	c.all["a"].granted(t, cluster.Request{Kind: cluster.KindAdd, Node: victim.name})
+	c.all["a"].admit(t, victim.name)
 	c.shares(victim, thirds)
 	w.served(w.people, time.Now())
 	w.settle()

@@ -47,7 +47,7 @@ func TestClusterNodePaused(t *testing.T) {
 	})
 	w.served(w.people, time.Now())
 
-	controller.granted(t, cluster.Request{Kind: cluster.KindAdd, Node: victim.name})
+	controller.admit(t, victim.name)
 	c.shares(controller, map[string]int{"a": 8, "b": 8, "c": 8})
 	eventually(t, "it serves clients again", func() bool { return len(w.at(victim)) > 0 })
 	w.served(w.people, time.Now())

@@ -267,5 +267,17 @@ func (m *member) granted(t testing.TB, r cluster.Request) *admin.ClusterAnswer {
 	return answer
 }
 
+// admit makes a node active that has come back, as soon as the controller has heard it.
+func (m *member) admit(t testing.TB, name string) {
+	t.Helper()
+	eventually(t, name+" is active", func() bool {
+		_, refused := m.post(t, cluster.Request{Kind: cluster.KindAdd, Node: name})
+		if refused != nil && refused.Code != string(cluster.CodeSuspected) {
+			t.Fatalf("to add %s is refused: %+v", name, refused)
+		}
+		return refused == nil
+	})
+}
+
 // since formats a time that has passed since a moment, for logs.
 func since(at time.Time) time.Duration { return time.Since(at).Round(10 * time.Millisecond) }

@@ -96,7 +96,10 @@ func (c *conservation) end(x *index) {
 		}
 	}
 	c.settled()
-	if len(silent) > 0 {
+	switch {
+	case len(c.nodes) == 0:
+		c.untested("no counters were read")
+	case len(silent) > 0:
 		c.untested("no counters of %s", strings.Join(silent, "; "))
 	}
 }

@@ -45,7 +45,7 @@ type device struct {
 	again   int               // how many of the next deliveries had come before
 	began   time.Duration     // when its view began
 	open    int               // connections
-	ended   bool              // it was connected when the reading began
+	ended   bool              // it was connected when the reading began; false if that never did
 }
 
 func (d *device) String() string { return fmt.Sprintf("device %q of user %q", d.name, d.user.name) }
@@ -384,9 +384,6 @@ func (x *index) settle() {
 		for _, d := range u.devices {
 			for _, n := range d.pending {
 				x.messages.at(n).flags |= hasUnknown
-			}
-			if !x.read {
-				d.ended = d.open > 0
 			}
 		}
 	}

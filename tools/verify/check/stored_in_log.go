@@ -1,10 +1,39 @@
 package check
 
-type storedInLog struct{ base }
+import "github.com/godwit-im/godwit/tools/verify/event"
+
+type storedInLog struct {
+	base
+	homes map[string]home // of users
+}
+
+// home is the partition in which a user was first seen.
+type home struct {
+	partition int32
+	line      uint32
+}
 
 func newStoredInLog() check {
-	return &storedInLog{promise("stored_in_log",
-		"Every acknowledged message is in the log for its sender and for each of its recipients.")}
+	return &storedInLog{base: promise("stored_in_log",
+		"Every acknowledged message is in the log for its sender and for each of its recipients, in the one partition of each."),
+		homes: make(map[string]home)}
+}
+
+func (c *storedInLog) event(x *index, f *fact) {
+	e, ok := f.Event.(*event.Log)
+	if !ok {
+		return
+	}
+	for _, user := range e.Users {
+		h, known := c.homes[user]
+		switch {
+		case !known:
+			c.homes[user] = home{e.Partition, f.line}
+		case h.partition != e.Partition:
+			c.violated(x, f.messages[0], []uint32{h.line, f.line}, "the log has it for user %q in partition %d, and others in %d",
+				user, e.Partition, h.partition)
+		}
+	}
 }
 
 func (c *storedInLog) user(x *index, v *timeline) {

@@ -1,14 +1,11 @@
 package kafkatest
 
 import (
-	"crypto/rand"
-	"encoding/base64"
-	"fmt"
-	"strings"
 	"sync"
 	"testing"
 
 	"github.com/godwit-im/godwit/backplane/kafka"
+	script "github.com/godwit-im/godwit/tools/kafka"
 )
 
 // Nodes are the nodes of one cluster of Apache Kafka. Each may be killed, paused and
@@ -19,23 +16,19 @@ type Nodes []*Process
 // It takes some ten seconds, and 400 MB for each node.
 func Cluster(t testing.TB, n int) Nodes {
 	t.Helper()
-	if err := available(); err != nil {
-		unavailable(t, err)
-	}
+	Need(t)
 	ports, err := freePorts(2 * n)
 	if err != nil {
 		t.Fatal(err)
 	}
-	voters := make([]string, n)
-	for i := range voters {
-		voters[i] = fmt.Sprintf("%d@127.0.0.1:%d", i+1, ports[n+i])
+	settings := make([]script.Node, n)
+	for i := range settings {
+		settings[i] = newNode(t.TempDir(), ports[i], ports[n+i])
 	}
-	id := clusterID()
+	script.Cluster(settings)
 	nodes := make(Nodes, n)
 	for i := range nodes {
-		nodes[i], err = newProcess(t.TempDir(), ports[i], ports[n+i],
-			fmt.Sprintf("KAFKA_NODE_ID=%d", i+1), "KAFKA_VOTERS="+strings.Join(voters, ","), "KAFKA_CLUSTER_ID="+id)
-		if err != nil {
+		if nodes[i], err = newProcess(settings[i]); err != nil {
 			t.Fatal(err)
 		}
 		nodes[i].t = t
@@ -56,23 +49,13 @@ func Cluster(t testing.TB, n int) Nodes {
 	return nodes
 }
 
-// clusterID returns an id in the form that Kafka wants: 16 bytes in base64, without
-// padding. It does not begin with a hyphen, which a command line would take for an
-// option.
-func clusterID() string {
-	b := make([]byte, 16)
-	rand.Read(b)
-	b[0] = 0
-	return base64.RawURLEncoding.EncodeToString(b)
-}
-
 // Config returns the configuration of a new messages topic of the cluster, with as many
 // replicas as there are nodes, three at most.
 func (nodes Nodes) Config(t testing.TB, partitions int32) kafka.Config {
 	t.Helper()
 	cfg := newConfig(t, partitions)
 	for _, p := range nodes {
-		cfg.Brokers = append(cfg.Brokers, p.addr)
+		cfg.Brokers = append(cfg.Brokers, p.node.Address())
 	}
 	o := kafka.DefaultTopicOptions()
 	o.Replicas = int16(min(len(nodes), 3))

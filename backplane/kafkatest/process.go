@@ -9,28 +9,25 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/godwit-im/godwit/backplane/kafka"
+	script "github.com/godwit-im/godwit/tools/kafka"
 )
 
 const (
 	startTimeout = 2 * time.Minute // fetching the jars included
 	stopTimeout  = 30 * time.Second
-	readyText    = "Kafka Server started"
 )
 
 // Process is a node of Apache Kafka that belongs to a test. It keeps its address and
 // its data when it is stopped or killed and started again.
 type Process struct {
 	t      testing.TB // the test that it belongs to; nil for the shared one
-	addr   string
-	data   string
-	script string
-	env    []string // settings of the script
+	node   script.Node
+	script string // the path of it
 
 	cmd  *exec.Cmd
 	done chan struct{} // closed when the process has ended
@@ -40,9 +37,7 @@ type Process struct {
 // killed when the test ends.
 func Private(t testing.TB) *Process {
 	t.Helper()
-	if err := available(); err != nil {
-		unavailable(t, err)
-	}
+	Need(t)
 	p, err := alone(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +52,7 @@ func Private(t testing.TB) *Process {
 func (p *Process) Config(t testing.TB, partitions int32) kafka.Config {
 	t.Helper()
 	cfg := newConfig(t, partitions)
-	cfg.Brokers = []string{p.addr}
+	cfg.Brokers = []string{p.node.Address()}
 	Create(t, cfg)
 	return cfg
 }
@@ -125,38 +120,32 @@ func alone(data string) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newProcess(data, ports[0], ports[1])
+	return newProcess(newNode(data, ports[0], ports[1]))
 }
 
-// newProcess returns a node with settings of the script beside its ports, not started
-// yet.
-func newProcess(data string, port, controller int, settings ...string) (*Process, error) {
+// newNode returns the settings of a node.
+func newNode(data string, port, controller int) script.Node {
+	return script.Node{Port: port, Controller: controller, Data: data, Heap: "384m"}
+}
+
+// newProcess returns a node that is not started yet.
+func newProcess(node script.Node) (*Process, error) {
 	root, err := repository()
 	if err != nil {
 		return nil, err
 	}
-	return &Process{
-		addr:   net.JoinHostPort("127.0.0.1", strconv.Itoa(port)),
-		data:   data,
-		script: filepath.Join(root, "tools", "kafka", "kafka.sh"),
-		env: append([]string{
-			"KAFKA_PORT=" + strconv.Itoa(port),
-			"KAFKA_CONTROLLER_PORT=" + strconv.Itoa(controller),
-			"KAFKA_DATA=" + data,
-			"KAFKA_HEAP=384m",
-		}, settings...),
-	}, nil
+	return &Process{node: node, script: filepath.Join(root, filepath.FromSlash(script.Script))}, nil
 }
 
 func (p *Process) start() error {
-	logName := filepath.Join(p.data, "process.log")
+	logName := filepath.Join(p.node.Data, "process.log")
 	log, err := os.Create(logName)
 	if err != nil {
 		return err
 	}
 	defer log.Close()
-	cmd := exec.Command(p.script, "run")
-	cmd.Env = append(os.Environ(), p.env...)
+	cmd := exec.Command(p.script, script.Run)
+	cmd.Env = append(os.Environ(), p.node.Environment()...)
 	cmd.Stdout, cmd.Stderr = log, log
 	// The node must not outlive a test process that is killed.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -187,7 +176,7 @@ func (p *Process) start() error {
 		if err != nil {
 			return err
 		}
-		if bytes.Contains(out, []byte(readyText)) {
+		if bytes.Contains(out, []byte(script.Started)) {
 			return nil
 		}
 		select {

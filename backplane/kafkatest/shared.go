@@ -26,9 +26,7 @@ func (s *sharedProcess) brokers(t testing.TB) []string {
 	if list := os.Getenv(brokersVariable); list != "" {
 		return strings.Split(list, ",")
 	}
-	if err := available(); err != nil {
-		unavailable(t, err)
-	}
+	Need(t)
 	s.once.Do(func() {
 		data, err := os.MkdirTemp("", "godwit-kafka-")
 		if err != nil {
@@ -42,13 +40,21 @@ func (s *sharedProcess) brokers(t testing.TB) []string {
 	if s.err != nil {
 		t.Fatal(s.err)
 	}
-	return []string{s.process.addr}
+	return []string{s.process.node.Address()}
 }
 
 func (s *sharedProcess) stop() {
 	if s.process != nil {
 		s.process.Kill()
-		os.RemoveAll(s.process.data)
+		os.RemoveAll(s.process.node.Data)
+	}
+}
+
+// Need skips a test that starts Apache Kafka by itself where that cannot be done.
+func Need(t testing.TB) {
+	t.Helper()
+	if err := available(); err != nil {
+		unavailable(t, err)
 	}
 }
 

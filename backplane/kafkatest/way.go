@@ -1,12 +1,13 @@
 package kafkatest
 
 import (
-	"fmt"
 	"io"
 	"net"
 	"strconv"
 	"sync"
 	"testing"
+
+	script "github.com/godwit-im/godwit/tools/kafka"
 )
 
 // Way is a second way to a node of Apache Kafka, through this process, which can cut it:
@@ -27,9 +28,7 @@ type Way struct {
 // through a Way.
 func TwoWays(t testing.TB) (*Process, *Way) {
 	t.Helper()
-	if err := available(); err != nil {
-		unavailable(t, err)
-	}
+	Need(t)
 	ports, err := freePorts(3)
 	if err != nil {
 		t.Fatal(err)
@@ -41,8 +40,9 @@ func TwoWays(t testing.TB) (*Process, *Way) {
 	w := &Way{listener: listener, to: net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[2])), streams: make(map[net.Conn]bool)}
 	w.serving.Go(w.serve)
 	t.Cleanup(w.close)
-	p, err := newProcess(t.TempDir(), ports[0], ports[1],
-		fmt.Sprintf("KAFKA_SECOND_WAY=%d:%d", ports[2], listener.Addr().(*net.TCPAddr).Port))
+	node := newNode(t.TempDir(), ports[0], ports[1])
+	node.Ways = []script.Way{{Port: ports[2], Told: listener.Addr().(*net.TCPAddr).Port}}
+	p, err := newProcess(node)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,16 +12,11 @@ import (
 	"sync"
 	"time"
 
+	scripts "github.com/godwit-im/godwit/tools/kafka"
 	"github.com/godwit-im/godwit/tools/process"
 )
 
 const (
-	// kafkaScript is where the script that runs a Kafka is in the repository.
-	kafkaScript = "tools/kafka/kafka.sh"
-
-	// kafkaStarted is what Kafka's log says when it serves.
-	kafkaStarted = "Kafka Server started"
-
 	// kafkaTimeout bounds the start of a Kafka, which may have to be fetched first.
 	kafkaTimeout = 10 * time.Minute
 
@@ -31,14 +26,14 @@ const (
 )
 
 // errNoKafka tells what to do where no Kafka can be started.
-var errNoKafka = errors.New("no Kafka is named, and " + kafkaScript + " is not there to start one: name yours with --kafka host:port, or run this in a checkout of godwit")
+var errNoKafka = errors.New("no Kafka is named, and " + scripts.Script + " is not there to start one: name yours with --kafka host:port, or run this in a checkout of godwit")
 
 // findKafkaScript returns the path of the script, which is below the working folder or
 // beside the folder of this binary.
 func findKafkaScript() (string, error) {
-	candidates := []string{kafkaScript}
+	candidates := []string{scripts.Script}
 	if exe, err := os.Executable(); err == nil {
-		candidates = append(candidates, filepath.Join(filepath.Dir(exe), "..", kafkaScript))
+		candidates = append(candidates, filepath.Join(filepath.Dir(exe), "..", scripts.Script))
 	}
 	for _, path := range candidates {
 		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
@@ -74,8 +69,8 @@ func startKafka(ctx context.Context, stderr io.Writer, data string) (c *process.
 		return nil, "", err
 	}
 	fmt.Fprintf(stderr, "starting Kafka at %s (its log is %s)\n", address, file.Name())
-	watch := &awaitText{w: file, text: []byte(kafkaStarted), found: make(chan struct{})}
-	c, err = startChild("kafka", watch, []string{"KAFKA_PORT=" + port, "KAFKA_DATA=" + data}, script, "run")
+	watch := &awaitText{w: file, text: []byte(scripts.Started), found: make(chan struct{})}
+	c, err = startChild("kafka", watch, []string{"KAFKA_PORT=" + port, "KAFKA_DATA=" + data}, script, scripts.Run)
 	if err != nil {
 		return nil, "", errors.Join(err, file.Close())
 	}

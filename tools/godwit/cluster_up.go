@@ -28,6 +28,7 @@ import (
 	"github.com/godwit-im/godwit/server/admin"
 	"github.com/godwit-im/godwit/server/auth"
 	"github.com/godwit-im/godwit/server/config"
+	scripts "github.com/godwit-im/godwit/tools/kafka"
 	"github.com/godwit-im/godwit/tools/process"
 )
 
@@ -61,7 +62,7 @@ func newClusterUp() *cobra.Command {
 		Short: "Run several nodes on this machine, to try a cluster out",
 		Long: `Run several nodes that share the partitions, until Ctrl-C: processes of this binary on
 loopback ports, against the Kafka that --kafka names, or one that is started by
-` + kafkaScript + ` and ends with the nodes.
+` + scripts.Script + ` and ends with the nodes.
 
 The settings of each node are written to a file in the data folder, so that a node which
 was killed can be started again by hand. Tokens are signed with the development key in

@@ -19,8 +19,9 @@
 #                          separated by commas; without it a node is by itself
 #   KAFKA_NODE_ID          which of them this node is (1)
 #   KAFKA_CLUSTER_ID       the id that they have in common (a random one)
-#   KAFKA_SECOND_WAY       PORT:TOLD, another port that clients may use, and the port that
-#                          those who do are told to connect to: of a proxy before it
+#   KAFKA_WAYS             more ports that clients may use, each as PORT:TOLD with the port
+#                          that those who do are told to connect to: of a proxy before it;
+#                          separated by commas
 #   GODWIT_CACHE           the cache folder (.cache in the repository)
 #
 # Every command may be repeated. Several nodes that know nothing of each other
@@ -36,7 +37,7 @@ data=${KAFKA_DATA:-$cache/kafka/$port}
 heap=${KAFKA_HEAP:-512m}
 voters=${KAFKA_VOTERS:-}
 node=${KAFKA_NODE_ID:-1}
-second=${KAFKA_SECOND_WAY:-}
+ways=${KAFKA_WAYS:-}
 pidfile=$data/pid
 log=$data/server.log
 
@@ -98,12 +99,13 @@ prepare() {
     replicas=$((${#commas} < 2 ? ${#commas} + 1 : 3))
     insync=$((replicas < 3 ? 1 : 2))
   fi
-  local listen='' tell='' protocol=''
-  if [[ -n $second ]]; then
-    listen=,SECOND://127.0.0.1:${second%:*}
-    tell=,SECOND://127.0.0.1:${second#*:}
-    protocol=,SECOND:PLAINTEXT
-  fi
+  local listen='' tell='' protocol='' way n=0
+  for way in ${ways//,/ }; do
+    n=$((n + 1))
+    listen+=,WAY$n://127.0.0.1:${way%:*}
+    tell+=,WAY$n://127.0.0.1:${way#*:}
+    protocol+=,WAY$n:PLAINTEXT
+  done
   # The controller lets a broker that was killed register again only when its old
   # session has run out: 3 seconds here, for tests that kill it, not the usual 9.
   # What it led goes to others after the same time.

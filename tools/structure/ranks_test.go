@@ -12,6 +12,7 @@ var ranks = map[string]int{
 	"codec/buffer": 0,
 
 	// Programs that are run, and those that tests run.
+	"tools/kafka":       0,
 	"tools/process":     0,
 	"tools/processtest": 1,
 
@@ -80,7 +81,7 @@ var ranks = map[string]int{
 	"tools/verify/check":   1,
 	"tools/verify/wire":    1,
 	"tools/verify/proxy":   0,
-	"tools/verify/nemesis": 1,
+	"tools/verify/nemesis": 2,
 	"tools/verify/world":   1,
 }
 

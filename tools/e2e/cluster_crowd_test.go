@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -231,6 +232,19 @@ func summary(times []time.Duration) string {
 	return fmt.Sprintf("%v median, %v at most, of %d", times[len(times)/2], times[len(times)-1], len(times))
 }
 
+// describe says in a word or two why a send failed.
+func describe(err error) string {
+	var unknown *client.UnknownError
+	var rejected *client.RejectedError
+	switch {
+	case errors.As(err, &unknown):
+		return strings.TrimSpace("unknown " + string(unknown.Code))
+	case errors.As(err, &rejected):
+		return "rejected " + string(rejected.Code)
+	}
+	return err.Error()
+}
+
 // settle has everybody stop, and checks that all that was acknowledged came to all whom it
 // concerns, the sender included: once, and in order.
 func (w *crowd) settle() {
@@ -248,7 +262,7 @@ func (w *crowd) settle() {
 	for _, p := range w.people {
 		for i, s := range p.sent {
 			if !s.stored {
-				failed[s.why.Error()]++
+				failed[describe(s.why)]++
 				continue
 			}
 			stored++

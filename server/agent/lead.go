@@ -50,9 +50,10 @@ type lead struct {
 
 // flag reports whether this node's beats say that it is the controller: it is, and is
 // able to decide.
-func (l *lead) flag(now time.Time) bool {
-	return l.session != nil && (l.since.IsZero() || now.Sub(l.since) <= flagTimeout)
-}
+func (l *lead) flag(now time.Time) bool { return l.session != nil && l.able(now) }
+
+// able reports whether decisions have been made, as far as anybody can tell by now.
+func (l *lead) able(now time.Time) bool { return l.since.IsZero() || now.Sub(l.since) <= flagTimeout }
 
 // step takes the place, or makes the next decision, if there is one to make.
 func (l *lead) step(now time.Time) {
@@ -73,6 +74,12 @@ func (l *lead) step(now time.Time) {
 		l.end()
 	case !l.core.Leads(): // another node has taken the place, as the records say
 		l.lose(now)
+	case !l.able(now):
+		// What was committed is not read, or what is to be committed cannot be. To take the
+		// place again, by this node or another, makes an end of both: that goes by what is
+		// to be read by then.
+		l.log.Warn("agent: this node is not the controller any more: its decisions do not reach the records", "version", l.version)
+		l.end()
 	default:
 		if d, ok := l.core.Next(l.core.Watch().Now()); ok {
 			l.commit(now, d)

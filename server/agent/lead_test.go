@@ -17,12 +17,13 @@ import (
 // lives in a bubble, whose time is log time.
 type office struct {
 	*lead
-	t       *testing.T
-	reports chan func()
-	beating map[string]uint64 // the nodes that beat besides self, and how often they did
-	flagged string            // which of them has the flag
-	own     uint64            // beats of self
-	trail   []control.Entry
+	t        *testing.T
+	reports  chan func()
+	beating  map[string]uint64 // the nodes that beat besides self, and how often they did
+	flagged  string            // which of them has the flag
+	own      uint64            // beats of self
+	trail    []control.Entry
+	answered map[string]bool // the requests that have a result
 
 	mu       sync.Mutex
 	written  []cluster.Change // guarded by mu: committed, and not read yet
@@ -36,11 +37,12 @@ type office struct {
 type answers struct {
 	open, commit, settle, alarm error
 	unread                      bool // nothing is read
+	lost                        bool // what is committed is not
 }
 
 // newOffice returns the office of a node that beats, as the others do; none has the flag.
 func newOffice(ctx context.Context, t *testing.T, others []string) *office {
-	o := &office{t: t, reports: make(chan func()), beating: make(map[string]uint64)}
+	o := &office{t: t, reports: make(chan func()), beating: make(map[string]uint64), answered: make(map[string]bool)}
 	for _, name := range others {
 		o.beating[name] = 0
 	}
@@ -79,6 +81,9 @@ func (o *office) Commit(_ context.Context, records []cluster.Record) error {
 	o.commits++
 	if o.answers.commit != nil {
 		return o.answers.commit
+	}
+	if o.answers.lost {
+		return nil
 	}
 	for _, r := range records {
 		o.written = append(o.written, cluster.Parse(r))
@@ -171,6 +176,11 @@ func (o *office) read() bool {
 	}
 	o.mu.Unlock()
 	o.core.Apply(written...)
+	for _, c := range written {
+		if r, ok := c.Body.(cluster.Result); ok {
+			o.answered[r.ID] = true
+		}
+	}
 	return len(written) > 0
 }
 
@@ -229,13 +239,29 @@ func TestFirstController(t *testing.T) {
 	})
 }
 
-// TestFlag: a controller that cannot commit, or does not read what it has committed, gives
-// the flag away, until it can again. What fails is not tried all the time.
+// TestFlag: a controller that cannot commit gives the flag away, until it can again.
 func TestFlag(t *testing.T) {
+	inOffice(t, nil, func(o *office) {
+		o.set(answers{commit: errTest, settle: errTest})
+		o.request("a")
+		o.run(flagTimeout - time.Second)
+		o.want(true, 1)
+		o.run(2 * time.Second)
+		o.want(false, 1)
+		o.set(answers{})
+		o.run(5 * time.Second)
+		o.want(true, 2)
+	})
+}
+
+// TestDecisionThatIsNotMade: a controller whose decisions do not come to be read, or which
+// nobody would take, makes place, and begins anew if nobody else does. What fails is not
+// tried all the time.
+func TestDecisionThatIsNotMade(t *testing.T) {
 	for _, ill := range []answers{
-		{commit: errTest, settle: errTest},
-		{commit: errTest}, // as what nobody would take
-		{unread: true},
+		{commit: errTest, open: errTest},
+		{unread: true, open: errTest},
+		{lost: true, open: errTest}, // the brokers say it is made, and it is not
 	} {
 		inOffice(t, nil, func(o *office) {
 			o.set(ill)
@@ -244,13 +270,20 @@ func TestFlag(t *testing.T) {
 			o.run(flagTimeout - time.Second)
 			o.want(true, 1)
 			o.run(2 * time.Second)
-			o.want(false, 1)
-			o.set(answers{})
 			if n := o.attempts() - before; n < 1 || n > int(5*time.Second/retryPause)+1 {
 				t.Errorf("%d attempts in 5 s", n)
 			}
-			o.run(time.Second)
-			o.want(true, 1)
+			opened, open := o.asked()
+			if open != 0 {
+				t.Error("it still has the place")
+			}
+			o.want(false, opened)
+			o.set(answers{})
+			o.run(10 * time.Second)
+			o.want(true, opened+1)
+			if !o.answered["a"] {
+				t.Error("the request has no answer")
+			}
 		})
 	}
 }

@@ -98,7 +98,7 @@ func (w *World) begin(ctx context.Context) error {
 		return err
 	}
 	if w.config.History {
-		if err := w.do(ctx, append([]string{"history", "create"}, w.storeFlags(w.told(historyName, StoreWay))...)...); err != nil {
+		if err := w.do(ctx, append([]string{"history", "create"}, w.settings(historyName)...)...); err != nil {
 			return err
 		}
 	}

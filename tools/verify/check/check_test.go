@@ -3,6 +3,8 @@ package check_test
 import (
 	"bytes"
 	"encoding/json"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -39,7 +41,7 @@ func finding(t testing.TB, r *check.Report, name string) check.Finding {
 // A checker that sees what is not there is of no use: nothing is wrong in these.
 func TestCorrectHistoriesPass(t *testing.T) {
 	tested := make(map[string]int64)
-	for seed := range uint64(150) {
+	for seed := range uint64(100) {
 		r := judge(t, run(seed))
 		for _, f := range r.Findings {
 			tested[f.Check] += f.Tested
@@ -127,5 +129,45 @@ func TestHistoriesThatCannotBeRight(t *testing.T) {
 				t.Errorf("got %v, want %q in the last line", err, c.want)
 			}
 		})
+	}
+}
+
+// Whatever a file says, there is a verdict or an error, and all evidence is in the file.
+func TestNoHistoryIsTooStrange(t *testing.T) {
+	errs, outcomes := 0, make(map[check.Outcome]int)
+	for seed := range uint64(400) {
+		rng := rand.New(rand.NewPCG(seed, 3))
+		h := run(seed % 20)
+		for range 1 + rng.IntN(8) {
+			from, to := rng.IntN(len(h)), rng.IntN(len(h))
+			moved := h[from]
+			if rng.IntN(3) > 0 {
+				h = slices.Delete(h, from, from+1)
+			}
+			if rng.IntN(3) > 0 {
+				h = slices.Insert(h, min(to, len(h)), moved)
+			}
+		}
+		r, err := check.Run(h.all(), options())
+		if err != nil {
+			errs++
+			continue
+		}
+		outcomes[r.Outcome]++
+		for _, f := range r.Findings {
+			if (f.Verdict == check.Violated) != (f.Violations > 0) || f.Violations > 0 && len(f.Evidence) == 0 {
+				t.Errorf("seed %d: %+v", seed, f)
+			}
+			for _, e := range f.Evidence {
+				for _, line := range e.Lines {
+					if line < 1 || line > int64(len(h)) {
+						t.Errorf("seed %d: %s: there is no line %d", seed, f.Check, line)
+					}
+				}
+			}
+		}
+	}
+	if errs == 0 || outcomes[check.Failed] == 0 || outcomes[check.Passed] == 0 {
+		t.Errorf("%d errors, outcomes %v: these are not all kinds", errs, outcomes)
 	}
 }

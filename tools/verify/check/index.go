@@ -36,6 +36,7 @@ type user struct {
 
 // device is what is kept of a device.
 type device struct {
+	number  uint32
 	user    *user
 	name    string
 	pending map[string]uint32 // the messages of sends without an answer, by the client's id
@@ -207,7 +208,7 @@ func (x *index) connect(f *fact, e *event.Connect) error {
 	at := slices.IndexFunc(u.devices, func(d *device) bool { return d.name == e.Device })
 	if at < 0 {
 		at = len(u.devices)
-		u.devices = append(u.devices, &device{user: u, name: e.Device, pending: make(map[string]uint32)})
+		u.devices = append(u.devices, &device{number: uint32(x.stats.Devices), user: u, name: e.Device, pending: make(map[string]uint32)})
 		x.stats.Devices++
 	}
 	d := u.devices[at]
@@ -250,7 +251,7 @@ func (x *index) send(f *fact, e *event.Send) error {
 	head, body := x.head(&sent), maphash.String(x.seed, string(e.BodySum))
 	switch {
 	case m.send == 0:
-		m.send, m.head, m.body = f.line, head, body
+		m.send, m.head, m.body, m.device = f.line, head, body, f.device.number
 		if e.Kind == event.Signal {
 			m.flags |= isSignal
 		}
@@ -264,7 +265,7 @@ func (x *index) send(f *fact, e *event.Send) error {
 			}
 		}
 		x.stats.Messages++
-	case m.head != head || m.body != body:
+	case m.head != head || m.body != body || m.device != f.device.number:
 		return fmt.Errorf("message %s was another one in line %d", e.MessageID, m.send)
 	}
 	f.device.pending[e.ID] = n

@@ -18,6 +18,7 @@ type message struct {
 	answer uint32 // the line of the ack, or else of the latest answer
 	seen   uint32 // the first line of a delivery, page or log that has it
 	acked  uint32 // the millisecond of the run in which it was acked, rounded up
+	device uint32 // the number of the device that sent it
 	flags  uint8
 }
 

@@ -44,6 +44,7 @@ type modelDevice struct {
 type record struct {
 	event.Message
 	users     []string
+	sender    *modelDevice
 	time      int64
 	duplicate bool
 }
@@ -228,7 +229,7 @@ func (m *model) store(d *modelDevice, s *event.Send, failing int) {
 		if failing > 0 && p%failing == 0 {
 			continue
 		}
-		r := &record{time: m.millis(), Message: event.Message{
+		r := &record{sender: d, time: m.millis(), Message: event.Message{
 			MessageID: s.MessageID, From: d.user.name, To: s.To, ID: s.ID, Kind: s.Kind, TTL: s.TTL, BodySum: s.BodySum,
 		}}
 		for _, u := range m.users {
@@ -265,7 +266,7 @@ func (m *model) step(d *modelDevice, live bool) bool {
 	}
 	d.seq++
 	e := &event.Deliver{Conn: d.conn, Seq: d.seq, Cursor: d.cursor(), Time: r.time, Self: r.From == d.user.name, Message: r.Message}
-	if e.Self && m.rng.IntN(2) == 0 {
+	if r.sender == d && m.rng.IntN(2) == 0 {
 		e.BodySum = ""
 	}
 	m.write(e)

@@ -21,7 +21,8 @@ func (c *nothingInvented) event(x *index, f *fact) {
 			c.violated(x, f.messages[0], []uint32{m.send, f.line}, "the ack calls it %s", e.MessageID)
 		}
 	case *event.Deliver:
-		c.shown(x, f, f.messages[0], &e.Message, e.Self)
+		m := x.messages.at(f.messages[0])
+		c.shown(x, f, f.messages[0], &e.Message, m.device == f.device.number)
 	case *event.Page:
 		for i, n := range f.messages {
 			c.shown(x, f, n, &e.Entries[i].Message, false)
@@ -31,8 +32,8 @@ func (c *nothingInvented) event(x *index, f *fact) {
 	}
 }
 
-// shown takes a message as somebody was shown it. Only the session that has sent a message
-// gets it without its body.
+// shown takes a message as somebody was shown it. Only the device that has sent a message may
+// get it without its body.
 func (c *nothingInvented) shown(x *index, f *fact, n uint32, m *event.Message, bodiless bool) {
 	c.Tested++
 	sent := x.messages.at(n)

@@ -4,12 +4,16 @@ import (
 	"bufio"
 	"context"
 	"crypto/sha1"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -65,8 +69,7 @@ func (s script) start(t *testing.T) (url string, wrote <-chan []byte) {
 		if s.asked != nil {
 			close(s.asked)
 		}
-		sum := sha1.Sum([]byte(req.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
-		head := strings.ReplaceAll(s.head, "ACCEPT", base64.StdEncoding.EncodeToString(sum[:]))
+		head := strings.ReplaceAll(s.head, "ACCEPT", acceptOf(req))
 		if _, err := conn.Write(append([]byte(head), s.then...)); err != nil {
 			return
 		}
@@ -77,6 +80,12 @@ func (s script) start(t *testing.T) (url string, wrote <-chan []byte) {
 		result <- all
 	}()
 	return "ws://" + l.Addr().String() + "/v1/connect", result
+}
+
+// acceptOf is the answer to the key of a request.
+func acceptOf(r *http.Request) string {
+	sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
 func dialScript(t *testing.T, s script, o Options) (*Conn, <-chan []byte, error) {
@@ -203,6 +212,41 @@ func TestNoWelcome(t *testing.T) {
 		if v, r := (*Violation)(nil), (*Refusal)(nil); err == nil || errors.As(err, &v) || errors.As(err, &r) {
 			t.Errorf("%s: error %v", name, err)
 		}
+	}
+}
+
+// TestTLS connects through TLS to a server that is known, and to one that is not.
+func TestTLS(t *testing.T) {
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Upgrade", "websocket")
+		w.Header().Set("Connection", "Upgrade")
+		w.Header().Set("Sec-WebSocket-Accept", acceptOf(r))
+		w.Header().Set("Sec-WebSocket-Protocol", r.Header.Get("Sec-WebSocket-Protocol"))
+		w.WriteHeader(http.StatusSwitchingProtocols)
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		_, _ = conn.Write(join(text(welcomeText), closing(1012, ""))) // the client tells if it does not come
+	}))
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // it tells of the client that does not trust it
+	s.StartTLS()
+	defer s.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(s.Certificate())
+	o := Options{URL: "wss://" + s.Listener.Addr().String() + "/v1/connect", Token: "token", User: "alice", Format: JSON}
+	if _, err := Dial(t.Context(), o); err == nil {
+		t.Error("a server that nobody knows is trusted")
+	}
+	o.TLS = &tls.Config{RootCAs: roots}
+	c, err := Dial(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if frame, err := c.Next(); frame != nil || !strings.Contains(err.Error(), "1012") {
+		t.Errorf("%v, %v", frame, err)
 	}
 }
 

@@ -354,7 +354,7 @@ func testConversation(t *testing.T, connect func(t *testing.T, who, device strin
 func TestSlow(t *testing.T) {
 	n := startNode(t)
 	sender := n.connect(t, Options{User: "sender", Format: Proto})
-	slow := n.connect(t, Options{User: "slow", Format: JSON, ReceiveBuffer: 4096})
+	slow := n.connect(t, Options{User: "slow", Format: JSON, ReceiveBuffer: 256 << 10})
 	slow.SetPace(NoPace)
 	const count = 150
 	body := bytes.Repeat([]byte("x"), maxBody) // together more than kernels hold
@@ -368,10 +368,11 @@ func TestSlow(t *testing.T) {
 			return a.Status == Stored
 		})
 	}
-	slow.SetPace(1 << 20)
-	next[*Deliver](slow)
-	slow.SetPace(FullPace)
-	for i := 1; i < count; i++ {
+	slow.SetPace(4 << 20)
+	for i := range count {
+		if i == count/10 {
+			slow.SetPace(FullPace)
+		}
 		if d := next[*Deliver](slow); d.ID != fmt.Sprint(i) {
 			t.Fatalf("delivery %s in place of %d", d.ID, i)
 		}

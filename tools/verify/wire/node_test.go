@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -230,6 +231,11 @@ func TestNode(t *testing.T) {
 			})
 		}
 	}
+	last := n.connect(t, Options{User: "last", Format: JSON})
+	n.Signal(t, syscall.SIGTERM)
+	if end := last.ended(); end.Code != 1012 {
+		t.Errorf("a node that stops ends with %v", end)
+	}
 }
 
 func testConversation(t *testing.T, connect func(t *testing.T, who, device string, o Options) *device, name func(string) string) {
@@ -350,12 +356,15 @@ func testConversation(t *testing.T, connect func(t *testing.T, who, device strin
 	}
 }
 
-// TestSlow has a client read slowly, not at all, and again: nothing is lost.
+// TestSlow has clients read slowly, not at all, and again. Nothing is lost; a client that
+// wants gaps is told what was dropped, and finds it in history.
 func TestSlow(t *testing.T) {
 	n := startNode(t)
 	sender := n.connect(t, Options{User: "sender", Format: Proto})
 	slow := n.connect(t, Options{User: "slow", Format: JSON, ReceiveBuffer: 256 << 10})
+	gaps := n.connect(t, Options{User: "slow", Format: Proto, ReceiveBuffer: 256 << 10, Overflow: "gap"})
 	slow.SetPace(NoPace)
+	gaps.SetPace(NoPace)
 	const count = 150
 	body := bytes.Repeat([]byte("x"), maxBody) // together more than kernels hold
 	for i := range count {
@@ -376,6 +385,19 @@ func TestSlow(t *testing.T) {
 		if d := next[*Deliver](slow); d.ID != fmt.Sprint(i) {
 			t.Fatalf("delivery %s in place of %d", d.ID, i)
 		}
+	}
+	gaps.SetPace(FullPace)
+	g := next[*Gap](gaps)
+	if g.Reason != "outbox_full" && g.Reason != "outbox_bytes" {
+		t.Fatalf("gap %+v", g)
+	}
+	var p *Page
+	eventually(t, "history has what was dropped", func() bool {
+		p = gaps.page(History{ID: "gap", After: g.After, Before: g.Before, Limit: 1})
+		return len(p.Messages) == 1
+	})
+	if m := p.Messages[0]; m.ID != fmt.Sprint(g.From-1) || !bytes.Equal(m.Body, body) {
+		t.Fatalf("history has %s after %+v", m.ID, g)
 	}
 }
 

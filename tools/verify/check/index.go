@@ -18,8 +18,9 @@ type index struct {
 	users    map[string]*user
 	conns    map[uint64]*conn
 	parts    map[int32]*partition
-	logEnd   bool // all of the log was read
-	read     bool // the phase of reading has begun
+	logBegin uint32 // the line where the reading of the log began
+	logEnd   bool   // all of the log was read
+	read     bool   // the phase of reading has begun
 	seed     maphash.Seed
 	stats    Stats
 	touched  []uint32 // scratch: the messages of the event
@@ -136,6 +137,7 @@ func (x *index) add(rec event.Record) (fact, error) {
 			err = fmt.Errorf("%d records were read, and %d are in the file", e.Records, x.stats.Records)
 		}
 		x.logEnd = true
+		x.logBegin = cmp.Or(x.logBegin, f.line)
 	}
 	f.messages = x.touched
 	return f, err
@@ -331,6 +333,7 @@ func (x *index) page(f *fact, e *event.Page) {
 
 func (x *index) log(f *fact, e *event.Log) error {
 	x.stats.Records++
+	x.logBegin = cmp.Or(x.logBegin, f.line)
 	p := x.parts[e.Partition]
 	if p == nil {
 		p = new(partition)

@@ -76,6 +76,8 @@ func (c *order) step(x *index, w *walk, e entry, d *device) {
 	m := x.messages.at(e.n)
 	last := int(w.v.place[e.n]) - 1
 	switch {
+	case last < 0 && e.line > x.logBegin: // an attempt of unknown outcome that was stored later
+		return
 	case last < 0:
 		c.violated(x, e.n, []uint32{m.send, m.answer, e.line}, "it came to %s, and the log does not have it for this user", d)
 		return

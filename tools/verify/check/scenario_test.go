@@ -249,6 +249,12 @@ func TestScenarios(t *testing.T) {
 			s.deliver("bob", 1)
 			s.end()
 		}, []string{"stored_in_log", "order"}},
+		{"stored after the log was read", func(s *script) {
+			s.send(1, 1)
+			s.unknown(1)
+			s.end()
+			s.deliver("bob", 1)
+		}, nil},
 		{"a page has its first entry where it likes, and no hole", func(s *script) {
 			for n := range 4 {
 				s.sent(n + 1)

@@ -42,6 +42,8 @@ type World interface {
 	Drain(ctx context.Context, node string) (evidence string, err error)
 }
 
+var _ World = (*world.World)(nil)
+
 // Outcome is what became of a Step.
 type Outcome struct {
 	Step Step

@@ -40,7 +40,9 @@ const (
 // plan makes the proxies and says how everything is to be started. It starts no process.
 func (w *World) plan() error {
 	readers := w.readers()
-	perBroker := 2 + len(readers) // for clients, the controller, and every way
+	// Of a broker for clients, the controller and every way; of the others for clients and the
+	// admin port; and two of Cassandra.
+	perBroker := 2 + len(readers)
 	ports, err := freePorts(w.config.Brokers*perBroker + 2*len(readers) + 2)
 	if err != nil {
 		return err

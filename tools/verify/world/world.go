@@ -40,11 +40,11 @@ type link struct {
 
 // Start starts everything and returns when every node is active and has its share of the
 // partitions. After an error nothing is left running.
-func Start(ctx context.Context, c Config) (w *World, err error) {
+func Start(ctx context.Context, c Config) (*World, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	w = &World{
+	w := &World{
 		config:  c,
 		members: make(map[string]*member), links: make(map[link][]*proxy.Proxy),
 		urls: make(map[string]string), admin: make(map[string]string),
@@ -53,21 +53,8 @@ func Start(ctx context.Context, c Config) (w *World, err error) {
 	if c.History {
 		w.history = []string{historyName}
 	}
-	defer func() {
-		if err != nil {
-			w.Close()
-		}
-	}()
-	if err := os.MkdirAll(w.path(logsFolder), 0o755); err != nil {
-		return nil, fmt.Errorf("world: %w", err)
-	}
-	if w.key, err = newKey(w.path(keyFile)); err != nil {
-		return nil, err
-	}
-	if err := w.plan(); err != nil {
-		return nil, err
-	}
 	if err := w.begin(ctx); err != nil {
+		w.Close()
 		return nil, err
 	}
 	return w, nil
@@ -82,8 +69,26 @@ func names(prefix string, n int) []string {
 	return list
 }
 
-// begin starts the processes, those that need nothing first.
-func (w *World) begin(ctx context.Context) error {
+// begin makes what the processes need and starts them, those that need no others first.
+func (w *World) begin(ctx context.Context) (err error) {
+	if err := os.MkdirAll(w.config.Folder, 0o755); err != nil {
+		return fmt.Errorf("world: %w", err)
+	}
+	// What another world has left would be taken for this one's.
+	if found, err := os.ReadDir(w.config.Folder); err != nil {
+		return fmt.Errorf("world: %w", err)
+	} else if len(found) > 0 {
+		return fmt.Errorf("world: the folder %s is not empty", w.config.Folder)
+	}
+	if err := os.Mkdir(w.path(logsFolder), 0o755); err != nil {
+		return fmt.Errorf("world: %w", err)
+	}
+	if w.key, err = newKey(w.path(keyFile)); err != nil {
+		return err
+	}
+	if err := w.plan(); err != nil {
+		return err
+	}
 	services := w.brokers
 	if w.config.History {
 		services = append(services[:len(services):len(services)], cassandraName)

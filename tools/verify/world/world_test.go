@@ -228,6 +228,25 @@ func TestConfig(t *testing.T) {
 	}
 }
 
+// TestStartFails starts worlds that lack something: TestMain finds what is left of them.
+func TestStartFails(t *testing.T) {
+	c := Config{Binary: binary, Root: t.TempDir(), Folder: filepath.Join(t.TempDir(), "world"), Nodes: 3, Brokers: 3, Partitions: 8, History: true}
+	if w, err := Start(t.Context(), c); w != nil || !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("without the scripts: %v", err)
+	}
+	if w, err := Start(t.Context(), c); w != nil || err == nil || !strings.Contains(err.Error(), "is not empty") {
+		t.Errorf("in the folder of another: %v", err)
+	}
+	file := filepath.Join(c.Root, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.Folder = filepath.Join(file, "world")
+	if w, err := Start(t.Context(), c); w != nil || err == nil {
+		t.Error("a world is below a file")
+	}
+}
+
 func TestFreePorts(t *testing.T) {
 	ports, err := freePorts(20)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -45,6 +46,7 @@ type member struct {
 		process *process.Process // of its latest life; nil before the first
 		wanted  bool             // it has been started, and nobody has ended it since
 		paused  bool
+		falls   []string // how earlier lives have ended that nobody has ended
 	}
 }
 
@@ -85,6 +87,18 @@ func (m *member) fallen() (how string, ok bool) {
 	return m.mu.process.How(), true
 }
 
+// falls says how each of its lives has ended that nobody has ended.
+func (m *member) falls() []string {
+	how, now := m.fallen()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	list := slices.Clone(m.mu.falls)
+	if now {
+		list = append(list, how)
+	}
+	return list
+}
+
 // start starts it and returns when it serves.
 func (m *member) start(ctx context.Context) error {
 	m.doing.Lock()
@@ -107,6 +121,10 @@ func (m *member) start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("world: %s: %w", m.name, err)
 	}
+	falls := m.falls() // with that of the life before
+	m.mu.Lock()
+	m.mu.falls = falls
+	m.mu.Unlock()
 	m.note(p, true, false)
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -54,8 +55,8 @@ func TestMember(t *testing.T) {
 		if evidence, err := m.end(t.Context(), 15); err != nil || !strings.Contains(evidence, "is gone (signal: terminated)") {
 			t.Errorf("%q, %v", evidence, err)
 		}
-		if how, ok := m.fallen(); ok {
-			t.Errorf("it has fallen: %s", how)
+		if got := m.falls(); len(got) > 0 {
+			t.Errorf("it has fallen: %q", got)
 		}
 	}
 }
@@ -68,8 +69,14 @@ func TestMemberDoesNotServe(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "it has ended (exit status 3)") || !strings.Contains(err.Error(), "something is wrong") {
 		t.Errorf("the error of a process that ends: %v", err)
 	}
-	if how, ok := m.fallen(); !ok || how != "exit status 3" {
-		t.Errorf("it has fallen: %v, %s", ok, how)
+	if got := m.falls(); !slices.Equal(got, []string{"exit status 3"}) {
+		t.Errorf("it has fallen: %q", got)
+	}
+	if err := m.start(t.Context()); err == nil {
+		t.Error("it serves the second time")
+	}
+	if got := m.falls(); len(got) != 2 {
+		t.Errorf("it has fallen: %q", got)
 	}
 
 	// What an earlier life has said does not count, nor a port that says that it is not ready.

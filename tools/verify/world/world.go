@@ -178,12 +178,13 @@ func (w *World) Token(user string, ttl time.Duration) string {
 // Log returns the path of the file with all that a process has written.
 func (w *World) Log(name string) string { return w.members[name].log }
 
-// Fallen returns the processes that have ended though nobody has ended them, each with how.
-func (w *World) Fallen() map[string]string {
-	fallen := make(map[string]string)
+// Fallen returns the processes that have ended though nobody has ended them, each with how,
+// every time.
+func (w *World) Fallen() map[string][]string {
+	fallen := make(map[string][]string)
 	for name, m := range w.members {
-		if how, ok := m.fallen(); ok {
-			fallen[name] = how
+		if falls := m.falls(); len(falls) > 0 {
+			fallen[name] = falls
 		}
 	}
 	return fallen

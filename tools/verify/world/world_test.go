@@ -118,7 +118,7 @@ func TestWorld(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.Kill()
-	if got := w.Fallen(); len(got) != 1 || got["n1"] != "signal: killed" {
+	if got := w.Fallen(); len(got) != 1 || !slices.Equal(got["n1"], []string{"signal: killed"}) {
 		t.Errorf("%v have ended", got)
 	}
 	if _, err := w.Kill("n1"); err == nil {

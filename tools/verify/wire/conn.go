@@ -82,9 +82,6 @@ func (c *Conn) device() string {
 	return c.welcome.Session
 }
 
-// LocalAddr returns the client's end of the connection.
-func (c *Conn) LocalAddr() net.Addr { return c.socket.LocalAddr() }
-
 // Next waits for the next frame: what the server sends after the welcome, each followed
 // by the *Violations in it. When all has come the error is an *End, at each further call
 // too, and the socket is closed.
@@ -209,8 +206,9 @@ func (c *Conn) Ping() error {
 // Refresh gives a newer token.
 func (c *Conn) Refresh(token string) error { return c.writeFrame(refresh(token)) }
 
-// SetPace says how fast to read from the socket: in bytes a second, FullPace or NoPace. A
-// client that does not read does not answer pings of the server either.
+// SetPace says how fast to read from the socket: in bytes a second, FullPace or NoPace.
+// What was read before, at most some KB, still comes. A client that does not read does
+// not answer pings of the server either.
 func (c *Conn) SetPace(bytesPerSecond int) { c.paced.set(bytesPerSecond, false) }
 
 // Close says goodbye, with code 1000. Next returns what still comes, and its end when

@@ -42,5 +42,8 @@ func (e *TopicError) Unwrap() error { return e.Err }
 // been committed all the same; the topic tells.
 var ErrFenced = errors.New("kafkalog: another controller has taken over")
 
+// errAborted is the error of a decision that was not made after all.
+var errAborted = errors.New("kafkalog: the transaction was aborted")
+
 // ErrUnsettled is the error of a Commit after one that failed: Settle comes first.
 var ErrUnsettled = errors.New("kafkalog: what became of the decision before is not settled")

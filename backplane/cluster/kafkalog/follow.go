@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"time"
 	"unsafe"
@@ -136,7 +137,8 @@ func (s *following) oldest() int64 {
 	return least
 }
 
-// handOut hands out what waits, and tells those whose barriers are among it.
+// handOut hands out what waits, and tells those whose barriers are among it, and those who
+// wait for a decision.
 func (l *Log) handOut() {
 	s := &l.state
 	records := make([]cluster.Record, 0, len(s.waiting))
@@ -154,6 +156,12 @@ func (l *Log) handOut() {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	for offset, told := range l.decisions {
+		if offset < s.next {
+			told <- slices.ContainsFunc(records, func(r cluster.Record) bool { return r.Offset == offset })
+			delete(l.decisions, offset)
+		}
+	}
 	for _, key := range barriers {
 		if seen, ok := l.barriers[key]; ok {
 			close(seen)

@@ -45,6 +45,9 @@ type Log struct {
 
 	mu       sync.Mutex
 	barriers map[string]chan struct{} // guarded by mu: closed when the barrier with this key was read
+	// decisions are told, once, whether the record at their offset was handed out by the
+	// time that reading has gone past it. Guarded by mu.
+	decisions map[int64]chan bool
 }
 
 // Open begins to read the cluster topic of cfg's namespace, and returns when all that
@@ -69,8 +72,8 @@ func Open(ctx context.Context, cfg kafka.Config, apply func([]cluster.Record)) (
 		apply:    apply,
 		opened:   time.Now(),
 		alarm:    make(chan struct{}),
-		barriers: make(map[string]chan struct{}),
-		state:    newFollowing(),
+		barriers: make(map[string]chan struct{}), decisions: make(map[int64]chan bool),
+		state: newFollowing(),
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.done.Go(l.follow)

@@ -76,7 +76,8 @@ func (s *Session) identify(ctx context.Context) error {
 }
 
 // Commit writes the records of one decision, all of them or none, and returns when that
-// is so for good. It does not wait for them to be handed out. It takes 4 s at most.
+// is so for good and they were handed to the function that Open was given, which
+// therefore must not call it. It takes 4 s at most.
 //
 // ErrFenced ends the session. A *TopicError says that the topic is not to be trusted,
 // and after it, as after a decision that is too large, nothing was written. With any
@@ -119,22 +120,58 @@ func (s *Session) transact(ctx context.Context, records []cluster.Record) error 
 		return err
 	}
 	topic := s.log.topic.name
-	stored := make(chan error, len(records)) // never full: promises must not wait
+	type result struct {
+		offset int64
+		err    error
+	}
+	stored := make(chan result, len(records)) // never full: promises must not wait
 	for _, r := range records {
 		s.client.Produce(ctx, &kgo.Record{Topic: topic, Key: []byte(r.Key), Value: r.Value},
-			func(_ *kgo.Record, err error) { stored <- err })
+			func(r *kgo.Record, err error) { stored <- result{r.Offset, err} })
 	}
+	last := int64(-1)
 	for range records {
 		select {
-		case err := <-stored:
-			if err != nil {
-				return err
+		case r := <-stored:
+			if r.err != nil {
+				return r.err
 			}
+			last = max(last, r.offset)
 		case <-ctx.Done(): // what is on its way is not taken back, so its promise may be late
 			return ctx.Err()
 		}
 	}
-	return s.client.EndTransaction(ctx, kgo.TryCommit)
+	handedOut := s.log.decision(last)
+	defer s.log.forget(last)
+	if err := s.client.EndTransaction(ctx, kgo.TryCommit); err != nil {
+		return err
+	}
+	// The client's word is not enough: v1.22.2 may abort its first transaction, when it has
+	// not noticed that the produce succeeded, and say that all is well.
+	select {
+	case ok := <-handedOut:
+		if !ok {
+			return errAborted
+		}
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// decision has it told whether the record at an offset is handed out. forget must follow.
+func (l *Log) decision(offset int64) <-chan bool {
+	told := make(chan bool, 1)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.decisions[offset] = told
+	return told
+}
+
+func (l *Log) forget(offset int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.decisions, offset)
 }
 
 // Settle makes an end of a decision whose Commit failed: when it returns nil, the

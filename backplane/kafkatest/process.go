@@ -2,19 +2,20 @@ package kafkatest
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/godwit-im/godwit/backplane/kafka"
 	script "github.com/godwit-im/godwit/tools/kafka"
+	"github.com/godwit-im/godwit/tools/process"
 )
 
 const (
@@ -29,8 +30,7 @@ type Process struct {
 	node   script.Node
 	script string // the path of it
 
-	cmd  *exec.Cmd
-	done chan struct{} // closed when the process has ended
+	running *process.Process // nil before it was started
 }
 
 // Private starts a node of Apache Kafka for one test, which may kill it. It is
@@ -80,39 +80,15 @@ func (p *Process) Stop(t testing.TB) {
 // stay open, and nothing answers.
 func (p *Process) Pause() {
 	p.t.Helper()
-	if err := p.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	if err := p.running.Pause(ctx); err != nil {
 		p.t.Fatal(err)
 	}
-	// The signal is under way when Signal returns, and the node may go on answering.
-	for deadline := time.Now().Add(stopTimeout); !p.stopped(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			p.t.Fatalf("kafkatest: Kafka does not stop %v after %v", stopTimeout, syscall.SIGSTOP)
-		}
-	}
-}
-
-// stopped reports whether all threads of the node are stopped by a signal.
-func (p *Process) stopped() bool {
-	stats, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.cmd.Process.Pid))
-	if err != nil || len(stats) == 0 {
-		return false
-	}
-	for _, name := range stats {
-		b, err := os.ReadFile(name)
-		if err != nil {
-			return false
-		}
-		// proc(5): the state comes after the command, which is in parentheses.
-		_, rest, ok := bytes.Cut(b, []byte(") "))
-		if !ok || len(rest) == 0 || rest[0] != 'T' {
-			return false
-		}
-	}
-	return true
 }
 
 // Resume lets a node go on that was paused.
-func (p *Process) Resume() { p.cmd.Process.Signal(syscall.SIGCONT) }
+func (p *Process) Resume() { _ = p.running.Resume() } // it fails if the node has ended
 
 // alone returns a node that is a cluster by itself, not started yet.
 func alone(data string) (*Process, error) {
@@ -148,25 +124,11 @@ func (p *Process) start() error {
 	cmd.Env = append(os.Environ(), p.node.Environment()...)
 	cmd.Stdout, cmd.Stderr = log, log
 	// The node must not outlive a test process that is killed.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-
-	done := make(chan struct{})
-	started := make(chan error, 1)
-	go func() {
-		// Pdeathsig tells of the thread that started the process, so that one waits.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		defer close(done)
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			_ = cmd.Wait() // that it ended is seen by done, and why by its log
-		}
-	}()
-	if err := <-started; err != nil {
+	running, err := process.Start(cmd, syscall.SIGKILL)
+	if err != nil {
 		return fmt.Errorf("kafkatest: %w", err)
 	}
-	p.cmd, p.done = cmd, done
+	p.running = running
 
 	deadline := time.After(startTimeout)
 	look := time.NewTicker(50 * time.Millisecond)
@@ -181,7 +143,7 @@ func (p *Process) start() error {
 		}
 		select {
 		case <-look.C:
-		case <-done:
+		case <-running.Done():
 			return fmt.Errorf("kafkatest: Kafka ended before it served:\n%s", tail(out))
 		case <-deadline:
 			p.Kill()
@@ -192,19 +154,14 @@ func (p *Process) start() error {
 
 // end sends a signal to the process, if it runs, and waits for it to end.
 func (p *Process) end(signal syscall.Signal) error {
-	if p.cmd == nil {
+	if p.running == nil || p.running.Ended() {
 		return nil
 	}
-	select {
-	case <-p.done:
-		return nil
-	default:
-	}
-	if err := p.cmd.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	if err := p.running.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("kafkatest: %w", err)
 	}
 	select {
-	case <-p.done:
+	case <-p.running.Done():
 		return nil
 	case <-time.After(stopTimeout):
 		return fmt.Errorf("kafkatest: Kafka does not end %v after %v", stopTimeout, signal)

@@ -2,7 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -14,7 +17,7 @@ import (
 // route is the answer of the command, and its JSON.
 type route struct {
 	User       string              `json:"user"`
-	Partitions int32               `json:"partitions"`
+	Partitions int32               `json:"partitions,omitzero"` // not told by a node
 	Partition  backplane.Partition `json:"partition"`
 	// Of the map, where there is one.
 	Node       string `json:"node,omitempty"`
@@ -26,17 +29,18 @@ func newRoute() *cobra.Command {
 	var (
 		user       string
 		partitions int32
-		asJSON     bool
+		ask        clusterFlags
 	)
 	cmd := &cobra.Command{
-		Use:   "route --user ID [--partitions N | --config FILE]",
+		Use:   "route --user ID [--partitions N | --config FILE | --admin URL]",
 		Short: "Compute a user's partition, and the node that owns it",
 		Long: `Compute the partition that a user lives in.
 
 With --config the number of partitions is that of the settings (the file, and
-GODWIT_* variables over it), and the node that owns the partition is told too.
-This asks no server: a running one answers GET /v1/route?user=ID.`,
-		Example: "  godwit route --user bob --partitions 360\n  godwit route --user bob --config godwit.yaml --json",
+GODWIT_* variables over it), and the node that owns the partition in their map is told
+too. With --admin a node of a cluster is asked, by its admin port. Otherwise no server
+is asked; the public port of any node answers GET /v1/route?user=ID.`,
+		Example: "  godwit route --user bob --partitions 360\n  godwit route --user bob --config godwit.yaml --json\n  godwit route --user bob --admin http://127.0.0.1:8081",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkUser(user); err != nil {
@@ -49,26 +53,53 @@ This asks no server: a running one answers GET /v1/route?user=ID.`,
 				return usagef("--partitions is %d: must be 1 to %d", partitions, backplane.MaxPartitions)
 			}
 			r := route{User: user, Partitions: partitions, Partition: backplane.PartitionOf(user, partitions)}
-			if cmd.Flags().Changed(config.FileFlag) {
-				c, err := config.Load(config.Default(), os.Environ(), cmd.Flags())
-				if err != nil {
-					return err
-				}
-				m, err := c.Placement()
-				if err != nil {
-					return err
-				}
-				r.Partitions, r.MapVersion = m.N(), m.Version()
-				r.Partition, r.Node, r.URL = m.Lookup(user)
+			var err error
+			switch {
+			case cmd.Flags().Changed("admin"):
+				err = r.ask(cmd, &ask)
+			case cmd.Flags().Changed(config.FileFlag):
+				err = r.read(cmd)
 			}
-			return r.print(cmd, asJSON)
+			if err != nil {
+				return err
+			}
+			return r.print(cmd, ask.asJSON)
 		},
 	}
 	cmd.Flags().StringVar(&user, "user", "", "user to look up")
 	cmd.Flags().Int32Var(&partitions, "partitions", config.Default().Kafka.Partitions, "number of partitions")
 	cmd.Flags().String(config.FileFlag, "", "YAML file of settings")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	ask.add(cmd)
 	return cmd
+}
+
+// ask has a node of a cluster tell the route.
+func (r *route) ask(cmd *cobra.Command, f *clusterFlags) error {
+	port, err := f.port()
+	if err != nil {
+		return err
+	}
+	r.Partitions = 0
+	_, err = port.ask(cmd.Context(), http.MethodGet, "/v1/route", url.Values{"user": {r.User}}, nil, r)
+	return err
+}
+
+// read takes the route from the settings.
+func (r *route) read(cmd *cobra.Command) error {
+	c, err := config.Load(config.Default(), os.Environ(), cmd.Flags())
+	if err != nil {
+		return err
+	}
+	if c.Cluster.Enabled {
+		return errors.New("with cluster.enabled the map is not in the settings: ask a node for it with --admin")
+	}
+	m, err := c.Placement()
+	if err != nil {
+		return err
+	}
+	r.Partitions, r.MapVersion = m.N(), m.Version()
+	r.Partition, r.Node, r.URL = m.Lookup(r.User)
+	return nil
 }
 
 func (r *route) print(cmd *cobra.Command, asJSON bool) error {
@@ -76,7 +107,11 @@ func (r *route) print(cmd *cobra.Command, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(out).Encode(r)
 	}
-	_, err := fmt.Fprintf(out, "partition %d of %d\n", r.Partition, r.Partitions)
+	of := ""
+	if r.Partitions != 0 {
+		of = fmt.Sprintf(" of %d", r.Partitions)
+	}
+	_, err := fmt.Fprintf(out, "partition %d%s\n", r.Partition, of)
 	if err == nil && r.Node != "" {
 		_, err = fmt.Fprintf(out, "node %s at %s (map version %d)\n", r.Node, r.URL, r.MapVersion)
 	}

@@ -3,6 +3,7 @@ package main_test
 import (
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/godwit-im/godwit/backplane"
@@ -48,5 +49,22 @@ map:
 	r := godwit(t, dir, nil, "route", "--user", "bob", "--config", "absent.yaml")
 	if r.status != 1 || r.stdout != "" || r.stderr == "" {
 		t.Errorf("without its file: exit status %d, printed %q, standard error %q", r.status, r.stdout, r.stderr)
+	}
+}
+
+// TestRouteInACluster: the map of a cluster is known to its nodes only.
+func TestRouteInACluster(t *testing.T) {
+	_, admin := playCluster(t)
+	p := backplane.PartitionOf("bob", 12)
+	node := []string{"n1", "n1", "n1", "n1", "n3", "n3", "n2", "n2", "n2", "n2", "n3", "n3"}[p]
+	want := fmt.Sprintf("partition %d\nnode %s at ws://%s.example/v1/connect (map version 11)\n", p, node, node)
+	if out := godwit(t, t.TempDir(), nil, "route", "--user", "bob", "--admin", admin).succeeds(t); out != want {
+		t.Errorf("printed %q, want %q", out, want)
+	}
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "godwit.yaml"), "cluster: {enabled: true}\ntoken: {key_file: key}\n")
+	r := godwit(t, dir, nil, "route", "--user", "bob", "--config", "godwit.yaml")
+	if r.status != 1 || r.stdout != "" || !strings.Contains(r.stderr, "--admin") {
+		t.Errorf("of settings without a map: exit status %d, printed %q, standard error %q", r.status, r.stdout, r.stderr)
 	}
 }

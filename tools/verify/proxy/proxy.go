@@ -133,7 +133,7 @@ func (p *Proxy) Treat(t Treatment) {
 	if p.mu.closed {
 		return
 	}
-	close(p.state.Swap(&state{Treatment: t, over: make(chan struct{})}).over)
+	// First, or what Hang holds would go on before it is cut.
 	if t.Mode == Cut {
 		for s := range p.mu.streams {
 			s.abort()
@@ -141,6 +141,7 @@ func (p *Proxy) Treat(t Treatment) {
 			delete(p.mu.streams, s)
 		}
 	}
+	close(p.state.Swap(&state{Treatment: t, over: make(chan struct{})}).over)
 }
 
 // Mode returns what is done to connections.

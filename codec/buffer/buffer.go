@@ -2,6 +2,7 @@ package buffer
 
 import (
 	"math/bits"
+	"sync"
 
 	"github.com/valyala/bytebufferpool"
 )
@@ -19,7 +20,10 @@ const (
 	classes = 2*(18-minBits) + 1
 )
 
-var pools [classes]bytebufferpool.Pool
+// pools has the buffers of each class that are not in use, all of its capacity.
+// bytebufferpool's own Pool learns how large new buffers are to be, and rounds that up
+// to a power of two, which half of the classes are not.
+var pools [classes]sync.Pool
 
 // classOf returns the smallest class with room for n bytes, n > 0. Classes are
 // numbered by capacity, from 0; there is no end to them.
@@ -47,14 +51,12 @@ func sizeOf(class int) int {
 // more than Min or one and a half times n.
 func Take(n int) *bytebufferpool.ByteBuffer {
 	class := classOf(n)
-	if class >= classes {
-		return &bytebufferpool.ByteBuffer{B: make([]byte, 0, sizeOf(class))}
+	if class < classes {
+		if b, ok := pools[class].Get().(*bytebufferpool.ByteBuffer); ok {
+			return b
+		}
 	}
-	b := pools[class].Get()
-	if size := sizeOf(class); cap(b.B) < size {
-		b.B = make([]byte, 0, size)
-	}
-	return b
+	return &bytebufferpool.ByteBuffer{B: make([]byte, 0, sizeOf(class))}
 }
 
 // Give gives a buffer of Take back. One that has grown otherwise than by Append is
@@ -65,9 +67,7 @@ func Give(b *bytebufferpool.ByteBuffer) {
 		return
 	}
 	if class := classOf(size); class < classes && sizeOf(class) == size {
-		// The pool learns the size of new buffers from the lengths that it
-		// sees: in this one all buffers have the capacity of the class.
-		b.B = b.B[:size]
+		b.Reset()
 		pools[class].Put(b)
 	}
 }

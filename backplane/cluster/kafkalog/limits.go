@@ -81,6 +81,10 @@ const (
 	// beatInterval is how often a node beats.
 	beatInterval = beats.Interval * time.Millisecond
 
+	// listenBack is how far back beats are heard at first: so far that a node which starts
+	// knows at once who is silent, and who has the controller's flag.
+	listenBack = (beats.Quiet + beats.SuspectAfter) * time.Millisecond * 3 / 2
+
 	// beatTimeout bounds one attempt to tell that one is there. The broker itself has
 	// beatAnswer of that.
 	beatTimeout = 1500 * time.Millisecond

@@ -35,7 +35,7 @@ type Listener struct {
 	done   sync.WaitGroup
 
 	// Owned by the listening goroutine.
-	next     int64            // the offset to go on from; -1 for the end
+	next     int64            // the offset to go on from; -1 to begin listenBack ago
 	latest   map[string]count // of each node
 	failures complaints
 	garbage  complaints
@@ -49,8 +49,9 @@ type count struct {
 	incarnation, n uint64
 }
 
-// Listen returns a Listener that begins at the end of the topic and calls heard, on a
-// goroutine of its own, with the beats of each fetch, in the order of the log. What is
+// Listen returns a Listener that begins with the beats of the last 20 seconds, from which
+// follows who is silent, and calls heard, on a goroutine of its own, with the beats of
+// each fetch, in the order of the log. What is
 // not a beat is left out, and so is a beat that comes behind a later one of its process:
 // one that was given up may lie in the queue of a broker that hangs. Beats that are gone
 // before they were read, as after a long time without a broker, are stepped over: they
@@ -151,11 +152,14 @@ func (l *Listener) isNews(b *beats.Beat) bool {
 
 func (l *Listener) piece(ctx context.Context) (piece, error) {
 	if l.next < 0 {
-		end, err := l.topic.offset(ctx, momentEnd)
+		next, err := l.topic.offset(ctx, time.Now().Add(-listenBack).UnixMilli())
+		if err == nil && next < 0 { // there is nothing so young
+			next, err = l.topic.offset(ctx, momentEnd)
+		}
 		if err != nil {
 			return piece{}, err
 		}
-		l.next = end
+		l.next = next
 	}
 	return l.topic.fetch(ctx, l.next, false)
 }

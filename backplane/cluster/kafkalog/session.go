@@ -103,7 +103,11 @@ func (s *Session) Commit(ctx context.Context, records []cluster.Record) error {
 	ctx, cancel := s.log.bound(ctx, commitTimeout)
 	defer cancel()
 	s.settled = false
-	if err := s.transact(ctx, records); err != nil {
+	err := s.transact(ctx, records)
+	for errors.Is(err, errAborted) { // so it was not made, for certain
+		err = s.transact(ctx, records)
+	}
+	if err != nil {
 		return s.failed("committing a decision", err)
 	}
 	s.settled = true

@@ -17,7 +17,7 @@ import (
 //	go test ./bench -run '^$' -bench Batching
 func BenchmarkBatching(b *testing.B) {
 	for _, linger := range size([]string{"0s", "500us", "2ms", "5ms"}, []string{"500us"}) {
-		for _, compression := range size([]string{"none", "snappy", "lz4", "zstd"}, []string{"none", "lz4"}) {
+		for _, compression := range size([]string{"none", "lz4", "zstd"}, []string{"none", "lz4"}) {
 			b.Run(fmt.Sprintf("linger=%s/compression=%s", linger, compression), func(b *testing.B) {
 				noTime(b)
 				s := serve(b, kafkatest.Real(b, partitions), "--kafka-linger", linger, "--kafka-compression", compression)

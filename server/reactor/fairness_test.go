@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/godwit-im/godwit/codec"
+	"github.com/godwit-im/godwit/server/session"
 )
 
 // TestManyDevices: a message to a user with very many connections takes a loop several
@@ -52,4 +53,24 @@ func TestManyDevices(t *testing.T) {
 	if got := put() - before; got != 2*devices {
 		t.Errorf("%d were put on connections, want %d", got, 2*devices)
 	}
+}
+
+// TestTellAll: what all connections are told does not keep them from being told something
+// else that was begun before.
+func TestTellAll(t *testing.T) {
+	const connections = 20
+	n := start(t, func(c *Config) { c.Loops = 1 })
+	l := n.loops()[0]
+	for range connections {
+		n.connect("somebody")
+	}
+	var first, second int
+	on(l, func() {
+		l.tellAll(func(*session.Session) { first++ })
+		l.tellAll(func(*session.Session) { second++ })
+	})
+	eventually(t, "all were told both", func() (told bool) {
+		on(l, func() { told = first == connections && second == connections })
+		return told
+	})
 }

@@ -48,9 +48,9 @@ type loop struct {
 	next   int // the first handle of entry that has not had its turn
 	budget int // puts in a pass
 	taken  []registry.Handle
-	out    []byte                 // what is being written
-	sweep  func(*session.Session) // what every connection is told, some in each pass; nil if nothing
-	swept  int                    // slots that were told
+	out    []byte                       // what is being written
+	sweeps fifo[func(*session.Session)] // what every connection is told, some in each pass, one after the other
+	swept  int                          // slots that were told the first of them
 }
 
 func newLoop(index int, engine gnet.EventLoop, p *poller, c *session.Config, d *session.Deps) *loop {
@@ -319,14 +319,14 @@ func (l *loop) drain(waited *atomic.Int64) {
 	l.tellAll(func(s *session.Session) { s.Drain(l.shared) })
 }
 
-// tellAll has every connection told something, some in each pass. What was being told
-// before is cut short.
-func (l *loop) tellAll(tell func(*session.Session)) { l.sweep, l.swept = tell, 0 }
+// tellAll has every connection told something, some in each pass, after what they are
+// being told already.
+func (l *loop) tellAll(tell func(*session.Session)) { l.sweeps.push(tell) }
 
 // sweepOn tells the next connections. It reports whether there are more, or output to
 // write.
 func (l *loop) sweepOn() (more bool) {
-	if l.sweep == nil {
+	if l.sweeps.len() == 0 {
 		return false
 	}
 	for told := 0; l.swept < l.conns.used; l.swept++ {
@@ -334,13 +334,14 @@ func (l *loop) sweepOn() (more bool) {
 			return true
 		}
 		if c := l.conns.at(l.swept); c != nil {
-			l.sweep(&c.session)
+			l.sweeps.peek()(&c.session)
 			l.touched(c)
 			told++
 		}
 	}
-	l.sweep = nil
-	return l.dirty.len() > 0
+	l.sweeps.pop()
+	l.swept = 0
+	return l.sweeps.len() > 0 || l.dirty.len() > 0
 }
 
 // close closes a connection; gnet calls OnClose before it returns.

@@ -147,7 +147,7 @@ func (c *Consumer) Ready() bool { return c.behind.Load() == 0 }
 // Heard returns when a broker last answered a fetch, zero for never. While a partition
 // is assigned they are asked all the time, and hold a fetch that they have nothing for no
 // longer than ConsumerConfig.FetchMaxWait.
-func (c *Consumer) Heard() time.Time { return c.heard.last() }
+func (c *Consumer) Heard() time.Time { return c.heard.Last() }
 
 // Reached implements backplane.Consumer.
 func (c *Consumer) Reached(p backplane.Partition) bool {

@@ -59,7 +59,7 @@ func NewProducer(cfg Config) (*Producer, error) {
 }
 
 // Heard returns when a broker last answered a request that writes, zero for never.
-func (p *Producer) Heard() time.Time { return p.heard.last() }
+func (p *Producer) Heard() time.Time { return p.heard.Last() }
 
 // pool makes the pools ready.
 func (p *Producer) pool() {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -25,7 +24,6 @@ type Beater struct {
 	log    *slog.Logger
 	topic  *topic
 	next   func() beats.Beat
-	began  time.Time
 	ctx    context.Context // ends when the Beater closes
 	cancel context.CancelFunc
 	done   sync.WaitGroup
@@ -34,7 +32,7 @@ type Beater struct {
 	failures complaints
 
 	// Atomic.
-	lastBeat atomic.Int64 // when the last beat was acknowledged, after began; 0 for never
+	lastBeat *kafka.Moment // when the last beat was acknowledged
 }
 
 // NewBeater returns a Beater that beats until it is closed. It calls next, on a
@@ -47,20 +45,14 @@ func NewBeater(cfg kafka.Config, next func() beats.Beat) (*Beater, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Beater{log: logger(&cfg), topic: topic, next: next, began: time.Now()}
+	b := &Beater{log: logger(&cfg), topic: topic, next: next, lastBeat: kafka.NewMoment()}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	b.done.Go(b.run)
 	return b, nil
 }
 
 // LastBeat returns when a broker last acknowledged a beat; zero for never.
-func (b *Beater) LastBeat() time.Time {
-	after := b.lastBeat.Load()
-	if after == 0 {
-		return time.Time{}
-	}
-	return b.began.Add(time.Duration(after))
-}
+func (b *Beater) LastBeat() time.Time { return b.lastBeat.Last() }
 
 // Close stops beating. When it returns, no call of next is running, and none comes.
 func (b *Beater) Close() {
@@ -94,7 +86,7 @@ func (b *Beater) beat() {
 		err = b.topic.append(ctx, beatAnswer, []cluster.Record{record})
 	}
 	if err == nil {
-		b.lastBeat.Store(int64(max(time.Since(b.began), 1)))
+		b.lastBeat.Now()
 	}
 	if _, replaced := errors.AsType[*TopicError](err); replaced {
 		b.topic.adopt() // beats are for now: any topic of that name will do

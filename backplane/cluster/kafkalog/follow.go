@@ -65,7 +65,7 @@ func (l *Log) step() error {
 	if !s.inTouch(time.Now()) {
 		return &TopicError{Topic: l.topic.name, Err: ErrOutOfTouch}
 	}
-	l.lastRead.Store(int64(max(time.Since(l.opened), 1)))
+	l.lastRead.Now()
 	s.keep(got)
 	if s.next < got.settled && s.bytes < maxWaiting {
 		return nil // there is more, and it may belong to what is waiting

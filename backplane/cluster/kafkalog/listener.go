@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -29,7 +28,6 @@ type Listener struct {
 	log    *slog.Logger
 	topic  *topic
 	heard  func([]Heard)
-	began  time.Time
 	ctx    context.Context // ends when the Listener closes
 	cancel context.CancelFunc
 	done   sync.WaitGroup
@@ -41,7 +39,7 @@ type Listener struct {
 	garbage  complaints
 
 	// Atomic.
-	lastRead atomic.Int64 // when the last fetch succeeded, after began; 0 for never
+	lastRead *kafka.Moment // when the last fetch succeeded
 }
 
 // count is how far a process has counted its beats.
@@ -61,7 +59,7 @@ func Listen(cfg kafka.Config, heard func([]Heard)) (*Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Listener{log: logger(&cfg), topic: topic, heard: heard, began: time.Now(), next: -1, latest: make(map[string]count)}
+	l := &Listener{log: logger(&cfg), topic: topic, heard: heard, lastRead: kafka.NewMoment(), next: -1, latest: make(map[string]count)}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.done.Go(l.run)
 	return l, nil
@@ -69,13 +67,7 @@ func Listen(cfg kafka.Config, heard func([]Heard)) (*Listener, error) {
 
 // LastRead returns when a broker last answered a fetch, with beats or without; zero
 // for never. They are asked twice a second at least.
-func (l *Listener) LastRead() time.Time {
-	after := l.lastRead.Load()
-	if after == 0 {
-		return time.Time{}
-	}
-	return l.began.Add(time.Duration(after))
-}
+func (l *Listener) LastRead() time.Time { return l.lastRead.Last() }
 
 // Close stops listening. When it returns, no call of heard is running, and none comes.
 func (l *Listener) Close() {
@@ -118,7 +110,7 @@ func (l *Listener) step() error {
 	if err != nil {
 		return err
 	}
-	l.lastRead.Store(int64(max(time.Since(l.began), 1)))
+	l.lastRead.Now()
 	l.next = got.next
 	var all []Heard
 	for _, r := range got.records {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -30,7 +29,6 @@ type Log struct {
 	log    *slog.Logger
 	topic  *topic
 	apply  func([]cluster.Record)
-	opened time.Time
 	ctx    context.Context // ends when the Log closes
 	cancel context.CancelFunc
 	alarm  chan struct{}  // closed with err set
@@ -41,7 +39,7 @@ type Log struct {
 	state following
 
 	// Atomic.
-	lastRead atomic.Int64 // when the last fetch succeeded, after opened; 0 for never
+	lastRead *kafka.Moment // when the last fetch succeeded
 
 	mu       sync.Mutex
 	barriers map[string]chan struct{} // guarded by mu: closed when the barrier with this key was read
@@ -70,7 +68,7 @@ func Open(ctx context.Context, cfg kafka.Config, apply func([]cluster.Record)) (
 		log:      logger(&cfg),
 		topic:    topic,
 		apply:    apply,
-		opened:   time.Now(),
+		lastRead: kafka.NewMoment(),
 		alarm:    make(chan struct{}),
 		barriers: make(map[string]chan struct{}), decisions: make(map[int64]chan bool),
 		state: newFollowing(),
@@ -110,13 +108,7 @@ func (l *Log) Alarm() <-chan struct{} { return l.alarm }
 
 // LastRead returns when a broker last answered a fetch, with records or without; zero
 // for never. They are asked twice a second at least.
-func (l *Log) LastRead() time.Time {
-	after := l.lastRead.Load()
-	if after == 0 {
-		return time.Time{}
-	}
-	return l.opened.Add(time.Duration(after))
-}
+func (l *Log) LastRead() time.Time { return l.lastRead.Last() }
 
 // Append writes records, requests above all, and returns when the brokers have stored
 // them: all or none. It tries for 10 s, or until ctx ends. After an error they may

@@ -37,17 +37,8 @@ func (a *Agent) tell(now time.Time) {
 
 // touch finds out whether Kafka still answers.
 func (a *Agent) touch(now time.Time) {
-	latest := func(times ...time.Time) time.Time {
-		last := a.began
-		for _, t := range times {
-			if t.After(last) {
-				last = t
-			}
-		}
-		return last
-	}
-	degraded := beats.Degraded(now, latest(a.beater.LastBeat()), latest(a.cfg.Produced()),
-		latest(a.listener.LastRead(), a.records.LastRead(), a.cfg.Fetched()))
+	degraded := beats.Degraded(now, a.began, a.beater.LastBeat(), a.cfg.Produced(),
+		a.listener.LastRead(), a.records.LastRead(), a.cfg.Fetched())
 	if a.degraded.Swap(degraded) == degraded {
 		return
 	}

@@ -3,12 +3,12 @@ package beats
 import "time"
 
 // Degraded reports whether a node is cut off from the log: for DegradedAfter neither a
-// beat, nor a produce, nor a fetch of its own succeeded. The three times are those of
-// the last success of each (that a fetch found nothing new is one), or of the start of the
-// node.
-func Degraded(now, beat, produce, fetch time.Time) bool {
-	latest := beat
-	for _, t := range []time.Time{produce, fetch} {
+// beat, nor a produce, nor a fetch of its own succeeded. since is when the node started,
+// and the others are the times of the last success of each, zero for never (that a fetch
+// found nothing new is one).
+func Degraded(now, since time.Time, successes ...time.Time) bool {
+	latest := since
+	for _, t := range successes {
 		if t.After(latest) {
 			latest = t
 		}

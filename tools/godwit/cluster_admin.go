@@ -36,20 +36,27 @@ func (f *clusterFlags) add(cmd *cobra.Command) {
 
 // port returns what asks the admin port that the flags name.
 func (f *clusterFlags) port() (*clusterPort, error) {
-	u, err := url.Parse(f.url)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Path != "" && u.Path != "/" {
-		return nil, usagef("--admin is %q: must be like http://127.0.0.1:8081", f.url)
-	}
-	token, err := (&config.Config{AdminTokenFile: f.tokenFile}).AdminToken()
+	base, token, err := adminAddress(f.url, f.tokenFile)
 	if err != nil {
 		return nil, err
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	return &clusterPort{
-		url: strings.TrimSuffix(f.url, "/"), token: token,
+		url: base, token: token,
 		// A redirect would take the token to somebody else.
 		client: &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}, nil
+}
+
+// adminAddress checks what --admin and --admin-token-file say, and returns the URL without
+// a path, and the token, which is empty without a file.
+func adminAddress(text, tokenFile string) (base, token string, err error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Path != "" && u.Path != "/" {
+		return "", "", usagef("--admin is %q: must be like http://127.0.0.1:8081", text)
+	}
+	token, err = (&config.Config{AdminTokenFile: tokenFile}).AdminToken()
+	return strings.TrimSuffix(text, "/"), token, err
 }
 
 // clusterPort asks the admin port of a node about its cluster. One goroutine uses it.

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -55,15 +54,11 @@ func (f *adminFlags) do(cmd *cobra.Command, ask func(*adminPort) error) error {
 		}
 		return withDevNode(cmd, f.data, ask)
 	}
-	u, err := url.Parse(f.url)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Path != "" && u.Path != "/" {
-		return usagef("--admin is %q: must be like http://127.0.0.1:8081", f.url)
-	}
-	token, err := (&config.Config{AdminTokenFile: f.tokenFile}).AdminToken()
+	base, token, err := adminAddress(f.url, f.tokenFile)
 	if err != nil {
 		return err
 	}
-	return ask(&adminPort{url: strings.TrimSuffix(f.url, "/"), token: token})
+	return ask(&adminPort{url: base, token: token})
 }
 
 // devConfig returns the settings of a node on the data folder of godwit dev, which must

@@ -152,7 +152,12 @@ func decodeMessage(f fields) Message {
 		Cursor: f.text("cursor", 3),
 		Time:   f.number("time", 4),
 	}
-	s := f.stored(5)
+	decodeStored(&m, f.stored(5))
+	return m
+}
+
+// decodeStored decodes what a message has in common wherever it is shown.
+func decodeStored(m *Message, s fields) {
 	m.MessageID = s.messageID("message_id", 1)
 	m.From = s.text("from", 2)
 	m.To = s.texts("to", 3)
@@ -161,5 +166,4 @@ func decodeMessage(f fields) Message {
 	m.Body = s.body("body", 6)
 	m.TTL = s.number("ttl_ms", 7)
 	s.end()
-	return m
 }

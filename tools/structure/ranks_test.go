@@ -83,6 +83,7 @@ var ranks = map[string]int{
 	"tools/verify/proxy":   0,
 	"tools/verify/nemesis": 2,
 	"tools/verify/world":   1,
+	"tools/verify/rawlog":  2,
 }
 
 // forTests are the packages that serve tests. Only tests, and other such packages,
@@ -102,7 +103,7 @@ var owners = []struct {
 	packages map[string]bool
 	tests    bool // whether tests of other packages may import it
 }{
-	{"github.com/twmb/franz-go", set("backplane/kafka", "backplane/embedded", "backplane/kafkatest", "backplane/cluster/kafkalog"), false},
+	{"github.com/twmb/franz-go", set("backplane/kafka", "backplane/embedded", "backplane/kafkatest", "backplane/cluster/kafkalog", "tools/verify/rawlog"), false},
 	{"github.com/panjf2000/gnet", set("server/reactor"), false},
 	{"github.com/cockroachdb/pebble", set("backplane/history/pebble", "bench"), false},
 	{"github.com/apache/cassandra-gocql-driver", set("backplane/history/cassandra", "backplane/history/cassandratest", "bench"), false},

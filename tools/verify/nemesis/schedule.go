@@ -113,7 +113,7 @@ func (s Settings) check() error {
 			return fmt.Errorf("nemesis: %q is no kind of fault", name)
 		case len(s.targets(k.part)) == 0, k.way == world.StoreWay && !s.Store:
 			return fmt.Errorf("nemesis: there is nothing that %s could be done to", name)
-		case (k.deed == move || k.deed == drain) && len(s.Nodes) < 2:
+		case (k.deed == move || k.deed == drain || k.part == theController) && len(s.Nodes) < 2:
 			return fmt.Errorf("nemesis: %s needs a second node", name)
 		case !s.admits(nil, Step{Kind: name, Target: s.targets(k.part)[0]}):
 			return fmt.Errorf("nemesis: %s would leave too few, with %d nodes and %d brokers", name, len(s.Nodes), len(s.Brokers))

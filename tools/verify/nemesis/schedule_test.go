@@ -149,6 +149,7 @@ func TestScheduleRefuses(t *testing.T) {
 		{"a slow link of the only node", one, KafkaSlow, true},
 		{"a move to the only node", one, Move, false},
 		{"a drain of the only node, in an outage", worldOf(1, 1, 0, true), Drain, false},
+		{"the controller of one node, in an outage", worldOf(1, 1, 0, true), ControllerKill, false},
 		{"a history that is not there", three, HistoryKill, false},
 		{"a store that is not there", three, StoreCut, false},
 		{"a store", worldOf(3, 3, 1, false), StoreCut, true},

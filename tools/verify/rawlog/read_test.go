@@ -156,7 +156,7 @@ func TestReadRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := kafkatest.Embedded(t, 1)
-				bad := record(0, 2, "ann")
+			bad := record(0, 2, "ann")
 			if c.spoil != nil {
 				c.spoil(bad)
 			}

@@ -20,6 +20,8 @@ const (
 	namespace = "verify"
 	keyspace  = "godwit_verify"
 
+	pebbleFolder = "pebble" // in the world's folder
+
 	// heap is that of Kafka's and Cassandra's JVMs.
 	kafkaHeap     = "384m"
 	cassandraHeap = "512m"
@@ -129,9 +131,14 @@ func (w *World) planNode(name string, listen, admin int) error {
 	w.admin[name] = "http://" + local(admin)
 	w.urls[name] = "ws://" + clients.Addr().String() + "/v1/connect"
 	m.command = func() *exec.Cmd {
-		args := []string{"serve", "--cluster-enabled", "--node", name,
+		args := []string{"serve", "--node", name,
 			"--listen", local(listen), "--advertise", w.urls[name], "--admin", local(admin),
 			"--token-algorithm", "HS256", "--token-key-file", w.path(keyFile), "--log-format", "json"}
+		if w.config.Pebble {
+			args = append(args, "--history-store", "pebble", "--history-folder", w.path(pebbleFolder))
+		} else {
+			args = append(args, "--cluster-enabled")
+		}
 		return w.godwit(append(append(args, w.settings(name)...), w.config.NodeFlags...)...)
 	}
 	// Nobody gets through to another process that has the port meanwhile.

@@ -189,8 +189,12 @@ func (w *World) Controller(ctx context.Context) (node string, err error) {
 }
 
 // Activate returns when a node that runs is active and owns partitions, and gets no more of
-// them. It has it added where it is a standby, or is drained.
+// them. It has it added where it is a standby, or is drained. A node that is alone owns them
+// all, when it is ready.
 func (w *World) Activate(ctx context.Context, node string) (evidence string, err error) {
+	if w.config.Pebble {
+		return w.ready(ctx, node)
+	}
 	err = w.settle(ctx, node+" is not active", func(s *Status) (bool, error) {
 		n := s.of(node)
 		if n == nil || n.Suspected {
@@ -207,6 +211,24 @@ func (w *World) Activate(ctx context.Context, node string) (evidence string, err
 		return n.State == "active" && n.Owner > 0 && n.Next == 0 && !own.Degraded && own.MapVersion >= s.MapVersion, nil
 	})
 	return evidence, err
+}
+
+// ready returns when a node says that it serves.
+func (w *World) ready(ctx context.Context, node string) (evidence string, err error) {
+	m, err := w.named(node)
+	if err != nil {
+		return "", err
+	}
+	poll := time.NewTicker(settlePoll)
+	defer poll.Stop()
+	for !healthy(ctx, m.health) {
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			return "", fmt.Errorf("world: %s does not serve: %w", node, ctx.Err())
+		}
+	}
+	return node + " serves", nil
 }
 
 // Drain has a node hand over all partitions and returns when it has none.

@@ -26,6 +26,9 @@ type Config struct {
 	Partitions int // of the messages topic
 	// History is whether there are a Cassandra and a process that writes history to it.
 	History bool
+	// Pebble is whether the one node there is keeps history in files of its own. It forms no
+	// cluster then.
+	Pebble bool
 
 	// NodeFlags are more flags of godwit serve, for all nodes.
 	NodeFlags []string
@@ -46,6 +49,8 @@ func (c Config) Validate() error {
 	check(c.Nodes >= 1 && c.Nodes <= maxNodes, "Nodes is %d: must be 1 to %d", c.Nodes, maxNodes)
 	check(c.Brokers == 1 || c.Brokers == maxBrokers, "Brokers is %d: must be 1 or %d", c.Brokers, maxBrokers)
 	check(c.Partitions >= c.Nodes, "Partitions is %d and Nodes %d: there must be one for each", c.Partitions, c.Nodes)
+	check(!c.Pebble || c.Nodes == 1, "Pebble is true and Nodes %d: only one node can have its files", c.Nodes)
+	check(!c.Pebble || !c.History, "Pebble and History exclude each other")
 	return errors.Join(errs...)
 }
 

@@ -21,7 +21,7 @@ const (
 // World is a cluster under test. Its fields are static after Start.
 type World struct {
 	config Config
-	key    key
+	key    Key
 
 	nodes, brokers, history []string // names
 	members                 map[string]*member
@@ -172,7 +172,7 @@ func (w *World) Namespace() string { return namespace }
 
 // Token signs a token for a user that is good for some time.
 func (w *World) Token(user string, ttl time.Duration) string {
-	return w.key.token(user, time.Now().Add(ttl))
+	return w.key.Token(user, ttl)
 }
 
 // Log returns the path of the file with all that a process has written.

@@ -209,7 +209,13 @@ func TestConfig(t *testing.T) {
 	if err := good.Validate(); err != nil {
 		t.Error(err)
 	}
+	good.Nodes, good.Pebble = 1, true
+	if err := good.Validate(); err != nil {
+		t.Error(err)
+	}
+	good.Nodes, good.Pebble = 3, false
 	for name, spoil := range map[string]func(*Config){
+		"Pebble":     func(c *Config) { c.Pebble = true },
 		"Binary":     func(c *Config) { c.Binary = "godwit" },
 		"Root":       func(c *Config) { c.Root = "" },
 		"Folder":     func(c *Config) { c.Folder = "here" },

@@ -82,8 +82,12 @@ var ranks = map[string]int{
 	"tools/verify/wire":    1,
 	"tools/verify/proxy":   0,
 	"tools/verify/nemesis": 2,
+	"tools/verify/report":  2,
 	"tools/verify/world":   1,
 	"tools/verify/rawlog":  2,
+
+	// It does use the Go client.
+	"tools/verify/workload": 8,
 }
 
 // forTests are the packages that serve tests. Only tests, and other such packages,

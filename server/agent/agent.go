@@ -130,7 +130,7 @@ func Start(ctx context.Context, c Config) (_ *Agent, err error) {
 		Partitions: c.Kafka.Partitions, Generation: c.Kafka.Generation, Live: cluster.DefaultLive(),
 	}})
 	a.lead = &lead{
-		node: c.Node, core: a.core, succession: beats.NewSuccession(c.Node), open: a.take, alarm: func() error { return a.records.Err() },
+		node: c.Node, core: a.core, open: a.take, alarm: func() error { return a.records.Err() },
 		start: a.background, report: a.report, decided: a.decided, log: c.Log,
 	}
 	a.mover = newMover(c.Registry, c.Kafka.Partitions, c.Loops.Move)
@@ -263,7 +263,7 @@ func (a *Agent) takeInbox() {
 	}
 	for i := range heard {
 		a.core.Beat(heard[i].Beat, heard[i].Time)
-		if a.lead.succession.Due(a.core.Watch()) {
+		if a.core.Watch().Due(a.cfg.Node) {
 			a.lead.due = true
 		}
 	}
@@ -330,10 +330,14 @@ var errNotIn = errors.New("the node is not in the cluster")
 
 // readiness returns nil if the node does what the cluster asks of it.
 func (a *Agent) readiness(c counts) error {
+	s := a.core.Snapshot()
 	if !a.joined || a.holdings.place == nil {
+		if seen, ok := a.lead.ahead(); ok && s.N() == 0 {
+			return fmt.Errorf("the records of the cluster have not begun, and node %q goes by map version %d: "+
+				"it has read another topic; all nodes must be stopped before any is started", seen.Node, seen.Version)
+		}
 		return errNotIn
 	}
-	s := a.core.Snapshot()
 	if n, ok := s.Node(a.cfg.Node); (!ok || n.State == cluster.Left) && !s.Protected(cluster.NodeKey(a.cfg.Node)) {
 		return errNotIn
 	}

@@ -24,28 +24,26 @@ type session interface {
 // goroutine.
 type lead struct {
 	// Static.
-	node       string
-	core       *control.Core
-	succession *beats.Succession
-	open       func(context.Context) (session, error) // takes the place away from whoever has it
-	alarm      func() error                           // what makes the records not to be trusted; any goroutine may call it
-	start      func(func(context.Context))            // runs a function on a goroutine of its own
-	report     func(func()) bool                      // has the agent's goroutine run a function
-	decided    func(control.Entry)
-	log        *slog.Logger
+	node    string
+	core    *control.Core
+	open    func(context.Context) (session, error) // takes the place away from whoever has it
+	alarm   func() error                           // what makes the records not to be trusted; any goroutine may call it
+	start   func(func(context.Context))            // runs a function on a goroutine of its own
+	report  func(func()) bool                      // has the agent's goroutine run a function
+	decided func(control.Entry)
+	log     *slog.Logger
 
 	session session // nil while another node is the controller
 	busy    bool    // the place is being taken, or a decision is on its way
 	due     bool    // a beat has said that it is this node's turn
 
 	// Of the time in which this node is the controller.
-	epoch   uint64    // that the records had when it began
 	version uint64    // that the latest decision makes
 	since   time.Time // when the first decision was made that was not read since; zero if all were
 
-	// Of the time after it.
-	fenced  bool      // another node has taken the place, and it is not known which
+	// Of the time in which it is not.
 	patient time.Time // until when this node does not try again
+	outdone string    // the node whose map is later than the records that this node has read; "" for none
 }
 
 // flag reports whether this node's beats say that it is the controller: it is, and is
@@ -65,8 +63,7 @@ func (l *lead) step(now time.Time) {
 	switch {
 	case l.busy:
 	case l.session == nil:
-		l.blame()
-		if due && l.free(now) && l.alarm() == nil && l.core.Snapshot().Understood() {
+		if due && l.free(now) && l.alarm() == nil && l.core.Snapshot().Understood() && l.current() {
 			l.take()
 		}
 	case l.alarm() != nil:
@@ -90,25 +87,38 @@ func (l *lead) step(now time.Time) {
 // free reports whether nothing speaks against taking the place, now that the flag is
 // missing.
 func (l *lead) free(now time.Time) bool {
-	if now.Before(l.patient) || !l.succession.Due(l.core.Watch()) {
+	w := l.core.Watch()
+	if now.Before(l.patient) || !w.Due(l.node) {
 		return false
 	}
-	l.fenced = false
 	// Another node may have just taken the place, so that its beats do not show the flag yet.
-	w := l.core.Watch()
 	c, ok := l.core.Snapshot().Controller()
 	return !ok || c.Node == l.node || !w.Heard(c.Node) || w.Now()-c.Since >= flagDelay
 }
 
-// blame finds out who has taken the place from this node. A record that was there before
-// this node had the place names somebody else.
-func (l *lead) blame() {
-	c, ok := l.core.Snapshot().Controller()
-	if !l.fenced || !ok || c.Node == l.node || c.Epoch <= l.epoch {
-		return
+// ahead returns a node that is there and goes by a later map than the records that this
+// node has read make.
+func (l *lead) ahead() (beats.Seen, bool) {
+	for _, seen := range l.core.Watch().Nodes() {
+		if !seen.Suspected && seen.Version > l.core.Snapshot().Version() {
+			return seen, true
+		}
 	}
-	l.succession.Fenced(c.Node)
-	l.fenced, l.patient = false, time.Time{}
+	return beats.Seen{}, false
+}
+
+// current reports whether this node has read all that the others go by. One that has not
+// is behind, or these are other records: the topic was made anew while the others run on
+// with what it had before, and a cluster that begins beside theirs would send their clients
+// elsewhere.
+func (l *lead) current() bool {
+	seen, ok := l.ahead()
+	if ok && l.outdone != seen.Node {
+		l.log.Warn("agent: this node does not take the place of the controller: another one goes by a later map than it has read",
+			"node", seen.Node, "its_version", seen.Version, "version", l.core.Snapshot().Version())
+	}
+	l.outdone = seen.Node
+	return !ok
 }
 
 // take takes the place of the controller.
@@ -132,8 +142,7 @@ func (l *lead) taken(session session, err error) {
 	}
 	// What was committed before has been read: it is in the inbox, which is looked at
 	// before reports are.
-	c, _ := l.core.Snapshot().Controller()
-	l.session, l.epoch, l.version, l.since = session, c.Epoch, 0, time.Time{}
+	l.session, l.version, l.since = session, 0, time.Time{}
 	l.core.Lead()
 }
 
@@ -192,10 +201,10 @@ func (l *lead) settle() {
 
 var errUnsettled = errors.New("agent: nobody knows yet")
 
-// lose steps down for another node, which is about to say so in the records.
+// lose steps down for another node, and leaves it the time to say so in its beats.
 func (l *lead) lose(now time.Time) {
 	l.log.Info("agent: another node is the controller")
-	l.fenced, l.patient = true, now.Add(fencedTimeout)
+	l.patient = now.Add(fencedTimeout)
 	l.end()
 }
 

@@ -21,6 +21,7 @@ type office struct {
 	reports  chan func()
 	beating  map[string]uint64 // the nodes that beat besides self, and how often they did
 	flagged  string            // which of them has the flag
+	theirs   uint64            // the map that they go by
 	own      uint64            // beats of self
 	trail    []control.Entry
 	answered map[string]bool // the requests that have a result
@@ -47,7 +48,7 @@ func newOffice(ctx context.Context, t *testing.T, others []string) *office {
 		o.beating[name] = 0
 	}
 	o.lead = &lead{
-		node: self, succession: beats.NewSuccession(self), log: quiet,
+		node: self, log: quiet,
 		core:    control.New(control.Config{Node: self, Settings: cluster.Settings{Partitions: 2, Generation: 1, Live: cluster.DefaultLive()}}),
 		alarm:   func() error { return o.answer().alarm },
 		decided: func(e control.Entry) { o.trail = append(o.trail, e) },
@@ -131,7 +132,7 @@ func (o *office) run(d time.Duration) {
 	for end := time.Now().Add(d); time.Now().Before(end); {
 		for name := range o.beating {
 			o.beating[name]++
-			o.hear(beats.Beat{Node: name, Incarnation: 1, N: o.beating[name], Controller: name == o.flagged})
+			o.hear(beats.Beat{Node: name, Incarnation: 1, N: o.beating[name], Version: o.theirs, Controller: name == o.flagged})
 		}
 		o.own++
 		o.hear(beats.Beat{Node: self, Incarnation: 1, N: o.own, Controller: o.flag(time.Now())})
@@ -144,7 +145,7 @@ func (o *office) run(d time.Duration) {
 
 func (o *office) hear(b beats.Beat) {
 	o.core.Beat(b, time.Now().UnixMilli())
-	if o.succession.Due(o.core.Watch()) {
+	if o.core.Watch().Due(self) {
 		o.due = true
 	}
 }
@@ -288,16 +289,35 @@ func TestDecisionThatIsNotMade(t *testing.T) {
 	}
 }
 
-// TestFenced: a controller that was fenced leaves the place to who did it, as soon as it
-// knows who that is, until that one is gone.
+// TestFenced: a controller that was fenced leaves the place to who did it, for as long as
+// that one says that it has it. If it does not, the place is this node's again.
 func TestFenced(t *testing.T) {
+	for _, flagged := range []string{"n2", ""} {
+		inOffice(t, []string{"n2"}, func(o *office) {
+			o.set(answers{commit: kafkalog.ErrFenced})
+			o.request("a")
+			o.run(time.Second)
+			o.set(answers{})
+			o.takenBy("n2")
+			o.flagged = flagged
+			o.run(fencedTimeout - time.Second)
+			o.want(false, 1)
+			if flagged != "" {
+				o.run(time.Minute)
+				o.want(false, 1)
+				o.flagged = "" // it cannot commit, and stays silent about it
+			}
+			o.run(3 * time.Second)
+			o.want(true, 2)
+		})
+	}
+}
+
+// TestReplacedByRecord: the records say that another node has the place, before a commit
+// fails.
+func TestReplacedByRecord(t *testing.T) {
 	inOffice(t, []string{"n2"}, func(o *office) {
-		o.set(answers{commit: kafkalog.ErrFenced})
-		o.request("a")
-		o.run(time.Second)
-		o.set(answers{})
 		o.takenBy("n2")
-		o.flagged = "" // it cannot commit
 		o.run(time.Minute)
 		o.want(false, 1)
 		delete(o.beating, "n2")
@@ -306,35 +326,42 @@ func TestFenced(t *testing.T) {
 	})
 }
 
-// TestReplacedByRecord: the records say that another node has the place, before a commit
-// fails.
-func TestReplacedByRecord(t *testing.T) {
-	inOffice(t, []string{"n2"}, func(o *office) {
-		o.takenBy("n2")
-		o.run(time.Second)
-		o.flagged = ""
-		o.run(time.Minute)
-		o.want(false, 1)
-	})
-}
-
-// TestFencedByWhoDies: whoever fences this node dies before it says so. The record that is
-// there is of one that is long gone, and says nothing about who it was.
+// TestFencedByWhoDies: whoever fences this node dies before it says so.
 func TestFencedByWhoDies(t *testing.T) {
-	inBubble(t, []string{"n2"}, func(o *office) {
-		o.takenBy("n9")
-		o.flagged = "n2"
-		o.run((beats.Quiet + 5000) * time.Millisecond)
+	inOffice(t, []string{"n2"}, func(o *office) {
 		o.set(answers{commit: kafkalog.ErrFenced})
-		o.flagged = ""
-		o.run(1500 * time.Millisecond)
-		o.want(false, 1)
+		o.request("a")
+		delete(o.beating, "n2")
 		o.run(fencedTimeout - time.Second)
 		o.want(false, 1)
 		o.set(answers{})
 		o.run(3 * time.Second)
 		o.want(true, 2)
 	})
+}
+
+// TestOutdone: a node that has read less than another goes by does not take the place,
+// until it has read that, or the other one is gone. The records of a topic that was made
+// anew beside nodes that know the one before are less.
+func TestOutdone(t *testing.T) {
+	for _, reads := range []bool{true, false} {
+		inBubble(t, []string{"n2"}, func(o *office) {
+			o.theirs = 7
+			o.run((beats.Quiet + 20_000) * time.Millisecond)
+			o.want(false, 0)
+			if seen, ok := o.ahead(); !ok || seen.Node != "n2" {
+				t.Errorf("ahead is %v, %v", seen, ok)
+			}
+			if reads {
+				o.core.Apply(cluster.Put(cluster.Controller{Node: "n2", Version: 7}))
+				o.run(2 * time.Second)
+			} else {
+				delete(o.beating, "n2")
+				o.run(6 * time.Second)
+			}
+			o.want(true, 1)
+		})
+	}
 }
 
 // TestAlarm: a controller that cannot trust the records is none, whether it had something

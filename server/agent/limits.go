@@ -34,8 +34,8 @@ const (
 	// tries again.
 	takePause = 2 * time.Second
 
-	// fencedTimeout is how long a controller that was fenced waits for the record of the one
-	// that did it.
+	// fencedTimeout is how long a controller that was fenced waits for the flag of the one
+	// that did it, which has to read all records first.
 	fencedTimeout = 5 * time.Second
 
 	// walkClients is about how many clients are looked at in a turn: some ten milliseconds'

@@ -3,8 +3,8 @@
 // Each node puts a Beat on the heartbeats topic every half second. A Watch takes the
 // beats of all nodes in the order of the log and answers who is suspected of being
 // dead, which process is the younger one of two under one name, and who holds the
-// controller's flag. A Succession says when this node should take the controller's
-// place, and Degraded whether this node itself is cut off.
+// controller's flag, and who has to take the controller's place. Degraded tells whether
+// this node itself is cut off.
 //
 // All that it decides depends on the beats and their log times alone, so nodes that
 // read the same beats come to the same conclusions, and no clock of a node takes part.
@@ -12,6 +12,6 @@
 // suspicion moves clients; it loses nothing, because nothing on the message path is
 // fenced.
 //
-// The package does no IO, starts no goroutine and reads no clock. A Watch and a
-// Succession belong to one goroutine; the functions may be called from any.
+// The package does no IO, starts no goroutine and reads no clock. A Watch belongs to one
+// goroutine; the functions may be called from any.
 package beats

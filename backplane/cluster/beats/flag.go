@@ -13,7 +13,10 @@ func (w *Watch) flag() {
 	if n := w.nodes[w.holder]; n != nil && n.last.Controller && !w.Suspected(w.holder) {
 		return
 	}
-	had := w.holder != ""
+	if w.holder != "" {
+		w.before = w.holder
+		w.missing = w.now
+	}
 	w.holder = ""
 	for name, n := range w.nodes {
 		// The order of the map does not matter: of several, the one that beat last has it.
@@ -21,45 +24,28 @@ func (w *Watch) flag() {
 			w.holder = name
 		}
 	}
-	if had && w.holder == "" {
-		w.missing = w.now
-	}
 }
 
 // Controller returns the node whose beats carry the controller's flag, and "" if none
 // do, or only those of suspected nodes.
 func (w *Watch) Controller() string { return w.holder }
 
-// Succession says when a node has to take the controller's place.
+// Due reports whether a node has to take the controller's place now. It is to be asked
+// after each beat.
 //
 // When the flag is missing, the nodes that are there wait in the order of their names, the
-// k-th of them for k times Turn, so that one of them is first. It does no harm if two
-// try at once: the log fences all but the last. Who was fenced leaves the place to the
-// one that did it, until that one is suspected; otherwise two nodes that both believe
-// the other to be gone would take it from each other for ever.
-type Succession struct {
-	self string
-	to   string // who fenced this node; "" for nobody
-}
-
-// NewSuccession returns the Succession of node self.
-func NewSuccession(self string) *Succession { return &Succession{self: self} }
-
-// Fenced tells that this node lost the place to another one.
-func (s *Succession) Fenced(by string) { s.to = by }
-
-// Due reports whether this node has to take the place now. It is to be asked after
-// each beat that w took.
-func (s *Succession) Due(w *Watch) bool {
-	if s.to != "" && w.Suspected(s.to) {
-		s.to = ""
-	}
-	if s.to != "" || w.holder != "" || !w.Heard(s.self) {
+// k-th of them for k times Turn, so that one of them is first. The one that had the flag
+// last comes last: it could not decide, and if it can by now, so can the others. So each
+// node that is there gets its turn, and nobody waits for one that is there and does not
+// decide. It does no harm if two try at once: the log fences all but the last, whose flag
+// the others hear before it is their turn again.
+func (w *Watch) Due(node string) bool {
+	if w.holder != "" || !w.Heard(node) {
 		return false
 	}
-	turn := int64(0)
+	turn := int64(1)
 	for name := range w.nodes {
-		if name <= s.self && w.Heard(name) {
+		if name != node && name != w.before && (name < node || node == w.before) && w.Heard(name) {
 			turn++
 		}
 	}

@@ -31,6 +31,7 @@ type Watch struct {
 
 	// The controller's flag, see flag.go.
 	holder  string // who has it; "" if nobody
+	before  string // who had it before; "" if nobody was heard to have it
 	missing int64  // since when nobody has it
 }
 

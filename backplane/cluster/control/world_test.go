@@ -47,7 +47,6 @@ type machine struct {
 	beats       uint64
 	core        *Core // nil in one that cannot be the controller, to save time
 	read        int   // how far its core has read the log
-	succession  *beats.Succession
 }
 
 func newWorld(partitions int32, inFlight int) *world {
@@ -103,7 +102,6 @@ func (w *world) start(r cluster.Request) {
 	}
 	m.up, m.paused, m.incarnation, m.beats = true, false, m.incarnation+1, 0
 	m.core, m.read = New(Config{Node: r.Node, Settings: w.config}), 0
-	m.succession = beats.NewSuccession(r.Node)
 	if w.cannotLead(r.Node) {
 		m.core = nil
 	}
@@ -184,20 +182,15 @@ func (m *machine) catchUp(w *world) {
 	if m.core == nil {
 		return
 	}
-	led := m.core.Leads()
 	if m.read < len(w.log) {
 		m.core.Apply(w.log[m.read:]...)
 		m.read = len(w.log)
-	}
-	if led && !m.core.Leads() {
-		c, _ := m.core.Snapshot().Controller()
-		m.succession.Fenced(c.Node)
 	}
 }
 
 // act lets a node do what an agent does after each beat and each record.
 func (w *world) act(m *machine) {
-	if !m.core.Leads() && m.core.Snapshot().Understood() && m.succession.Due(m.core.Watch()) {
+	if !m.core.Leads() && m.core.Snapshot().Understood() && m.core.Watch().Due(m.id) {
 		w.holder = m
 		m.catchUp(w)
 		m.core.Lead()
@@ -213,7 +206,6 @@ func (w *world) act(m *machine) {
 		}
 		if w.holder != m { // fenced
 			m.core.Yield()
-			m.succession.Fenced(w.holder.id)
 			return
 		}
 		if w.failing {

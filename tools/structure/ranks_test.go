@@ -86,6 +86,10 @@ var ranks = map[string]int{
 	"tools/verify/world":   1,
 	"tools/verify/rawlog":  2,
 
+	// What shows that it can fail.
+	"tools/verify/mutation":           1,
+	"tools/verify/mutation/mutations": 2,
+
 	// It does use the Go client.
 	"tools/verify/workload": 8,
 }

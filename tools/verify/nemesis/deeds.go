@@ -11,7 +11,7 @@ import (
 	"github.com/godwit-im/godwit/tools/verify/world"
 )
 
-// process ends or pauses a process, and has it back after the length of the step. It
+// process ends, strands or pauses a process, and has it back after the length of the step. It
 // returns what is then known of it.
 func (f *fault) process(ctx context.Context, k kind, name string) (end string, err error) {
 	var evidence string
@@ -22,6 +22,8 @@ func (f *fault) process(ctx context.Context, k kind, name string) (end string, e
 		asking, cancel := context.WithTimeout(ctx, askTimeout)
 		evidence, err = f.world.Pause(asking, name)
 		cancel()
+	case strand:
+		evidence, err = f.strand(ctx, k, name)
 	default:
 		asking, cancel := context.WithTimeout(ctx, undoTimeout)
 		evidence, err = f.world.Stop(asking, name)

@@ -27,6 +27,13 @@ const (
 	BrokerKill  Kind = "broker-kill" // a node of Kafka
 	BrokerPause Kind = "broker-pause"
 
+	// NodeStrand takes Kafka from a node for a moment and kills it before it has it back: what it
+	// has taken from clients meanwhile is nowhere else.
+	NodeStrand Kind = "node-strand"
+	// BrokerStrand pauses the other brokers for a moment and kills this one before they go on:
+	// what it has written meanwhile no other has. For that moment Kafka does not serve.
+	BrokerStrand Kind = "broker-strand"
+
 	HistoryKill  Kind = "history-kill" // a process that writes history
 	HistoryPause Kind = "history-pause"
 
@@ -65,6 +72,7 @@ const (
 	cut
 	hang
 	slow
+	strand
 	move
 	drain
 )
@@ -90,6 +98,10 @@ const (
 	brief = 1500 * time.Millisecond
 	long  = 12 * time.Second
 
+	// stranded is for how long a process is cut off before it is killed. Clients send meanwhile,
+	// and nobody has noticed yet.
+	stranded = 2 * time.Second
+
 	// nodeRecovery is for a node to start, to be added, and to get its partitions.
 	nodeRecovery = 10 * time.Second
 	// brokerRecovery is for a node of Kafka to start and to catch up.
@@ -107,6 +119,8 @@ var kinds = map[Kind]kind{
 	ControllerPause: {part: theController, deed: pause, least: brief, most: long, recovery: nodeRecovery},
 	BrokerKill:      {part: aBroker, deed: kill, least: brief, most: long, recovery: brokerRecovery},
 	BrokerPause:     {part: aBroker, deed: pause, least: brief, most: long, recovery: brokerRecovery},
+	NodeStrand:      {part: aNode, deed: strand, least: brief, most: long, recovery: nodeRecovery},
+	BrokerStrand:    {part: aBroker, deed: strand, least: brief, most: long, recovery: brokerRecovery},
 	HistoryKill:     {part: aHistory, deed: kill, least: brief, most: long, recovery: linkRecovery, gentle: true},
 	HistoryPause:    {part: aHistory, deed: pause, least: brief, most: long, recovery: linkRecovery, gentle: true},
 	KafkaCut:        {part: aNode, deed: cut, way: world.KafkaWay, least: brief, most: long, recovery: nodeRecovery},

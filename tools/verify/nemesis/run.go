@@ -211,7 +211,7 @@ func (f *fault) each(ctx context.Context, k kind, targets []string) error {
 	for _, target := range targets {
 		var err error
 		switch k.deed {
-		case kill, pause, restart:
+		case kill, pause, restart, strand:
 			end, err = f.process(ctx, k, target)
 		case cut, hang, slow:
 			end, err = f.link(ctx, k, target)

@@ -150,6 +150,8 @@ func TestFaults(t *testing.T) {
 		{ControllerPause, TheController, "1s controller, 1s pause n2, 11s resume n2, 11s activate n2"},
 		{BrokerKill, "kafka1", "1s kill kafka1, 13s start kafka1"},
 		{BrokerPause, "kafka1", "1s pause kafka1, 11s resume kafka1"},
+		{NodeStrand, "n1", "1s cut n1 kafka, 3s kill n1, 3s pass n1 kafka, 15s start n1, 15s activate n1"},
+		{BrokerStrand, "kafka1", "1s pause kafka2, 1s pause kafka3, 3s kill kafka1, 3s resume kafka2, 3s resume kafka3, 15s start kafka1"},
 		{HistoryKill, "history1", "1s kill history1, 13s start history1"},
 		{HistoryPause, "history1", "1s pause history1, 11s resume history1"},
 		{KafkaCut, "n1", "1s cut n1 kafka, 11s pass n1 kafka, 11s activate n1"},
@@ -209,6 +211,13 @@ func TestFaultsFail(t *testing.T) {
 		{KafkaCut, "n1", "cut n1 kafka", false},
 		{KafkaCut, "n1", "pass n1 kafka", true},
 		{KafkaCut, "n1", "activate n1", true},
+		{NodeStrand, "n1", "cut n1 kafka", false},
+		{NodeStrand, "n1", "kill n1", false},
+		{NodeStrand, "n1", "pass n1 kafka", false},
+		{NodeStrand, "n1", "start n1", true},
+		{BrokerStrand, "kafka2", "pause kafka3", false},
+		{BrokerStrand, "kafka2", "kill kafka2", false},
+		{BrokerStrand, "kafka2", "resume kafka1", false},
 		{Move, "n1", "move 0 to n1", false},
 		{Drain, "n1", "drain n1", false},
 		{Drain, "n1", "activate n1", true},
@@ -303,6 +312,42 @@ func TestRunEnds(t *testing.T) {
 		}
 		if got := time.Since(w.begun); got != 5*time.Second {
 			t.Errorf("it returned after %v", got)
+		}
+	})
+}
+
+// TestRunEndsStranded ends a run while something is cut off and not killed yet: what was cut
+// off by that is undone, and nothing was shown.
+func TestRunEndsStranded(t *testing.T) {
+	for _, step := range []Step{{Kind: NodeStrand, Target: "n1"}, {Kind: BrokerStrand, Target: "kafka1"}} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), stranded/2)
+			defer cancel()
+			w, said := newFake(), told(nil)
+			out := Run(ctx, w, worldOf(2, 3, 0, false), []Step{step}, said.report)
+			if out[0].Hit || !errors.Is(out[0].Err, context.DeadlineExceeded) {
+				t.Errorf("%s: %+v", step.Kind, out[0])
+			}
+			for name, state := range w.state {
+				if state != "" {
+					t.Errorf("%s: %s is %s", step.Kind, name, state)
+				}
+			}
+			if w.modes["n1 kafka"] != proxy.Pass {
+				t.Errorf("%s: the link of n1 is to %v", step.Kind, w.modes["n1 kafka"])
+			}
+		})
+	}
+}
+
+// TestStrandIdle cuts a node off that has no connection: it is left alone.
+func TestStrandIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, said := newFake(), told(nil)
+		w.idle = true
+		out := Run(t.Context(), w, worldOf(2, 1, 0, false), []Step{{Kind: NodeStrand, Target: "n1", Length: time.Second}}, said.report)
+		if out[0].Hit || out[0].Err == nil || w.state["n1"] != "" || w.modes["n1 kafka"] != proxy.Pass {
+			t.Errorf("%+v, n1 is %q", out[0], w.state["n1"])
 		}
 	})
 }

@@ -85,7 +85,7 @@ func whole(t *testing.T, seed uint64, s Settings, steps []Step, at time.Duration
 			continue
 		}
 		switch step.Kind {
-		case NodeKill, NodePause, NodeRestart, KafkaCut, KafkaHang, ClientsCut, ClientsHang, Drain:
+		case NodeKill, NodePause, NodeRestart, NodeStrand, KafkaCut, KafkaHang, ClientsCut, ClientsHang, Drain:
 			down[step.Target] = true
 		case ControllerKill, ControllerPause, RollingRestart:
 			some++
@@ -146,6 +146,8 @@ func TestScheduleRefuses(t *testing.T) {
 		{"the only broker", one, BrokerKill, false},
 		{"the only broker, in an outage", worldOf(3, 1, 0, true), BrokerKill, true},
 		{"one of three brokers", three, BrokerKill, true},
+		{"a broker with no other", worldOf(3, 1, 0, true), BrokerStrand, false},
+		{"a broker with two others", three, BrokerStrand, true},
 		{"a slow link of the only node", one, KafkaSlow, true},
 		{"a move to the only node", one, Move, false},
 		{"a drain of the only node, in an outage", worldOf(1, 1, 0, true), Drain, false},

@@ -80,7 +80,7 @@ type Agent struct {
 	failing     sync.Once
 	failure     error // valid when failed is closed
 
-	// Owned by the beating goroutine.
+	// Owned by the beating goroutine, and by Close after it.
 	beaten uint64
 
 	// Owned by the agent's goroutine.
@@ -130,7 +130,7 @@ func Start(ctx context.Context, c Config) (_ *Agent, err error) {
 		Partitions: c.Kafka.Partitions, Generation: c.Kafka.Generation, Live: cluster.DefaultLive(),
 	}})
 	a.lead = &lead{
-		node: c.Node, core: a.core, open: a.take, alarm: func() error { return a.records.Err() },
+		node: c.Node, core: a.core, open: a.take, alarm: a.Alarm,
 		start: a.background, report: a.report, decided: a.decided, log: c.Log,
 	}
 	a.mover = newMover(c.Registry, c.Kafka.Partitions, c.Loops.Move)
@@ -163,7 +163,8 @@ func Start(ctx context.Context, c Config) (_ *Agent, err error) {
 	return a, nil
 }
 
-// Close ends the agent. The node must have stopped taking users in.
+// Close ends the agent, and tells the others so if that can be done within 1.5 s. The node
+// must have stopped taking users in.
 func (a *Agent) Close() {
 	a.cancel()
 	if a.beater != nil {

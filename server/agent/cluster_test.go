@@ -2,8 +2,10 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/godwit-im/godwit/backplane"
 	"github.com/godwit-im/godwit/backplane/cluster"
+	"github.com/godwit-im/godwit/backplane/cluster/beats"
 	"github.com/godwit-im/godwit/backplane/cluster/control"
 	"github.com/godwit-im/godwit/backplane/cluster/kafkalog"
 	"github.com/godwit-im/godwit/backplane/kafka"
@@ -81,11 +84,17 @@ func (l *loops) connected() int {
 func topics(t *testing.T) kafka.Config {
 	t.Helper()
 	cfg := kafkatest.Embedded(t, clusterPartitions)
+	makeTopics(t, cfg)
+	return cfg
+}
+
+// makeTopics makes the topics of a cluster that are not there.
+func makeTopics(t *testing.T, cfg kafka.Config) {
+	t.Helper()
 	o := kafkalog.TopicOptions{Replicas: 1, MinInsync: 1, Settings: map[string]*string{"unclean.leader.election.enable": nil}}
 	if _, err := kafkalog.Create(t.Context(), cfg, o); err != nil {
 		t.Fatal(err)
 	}
-	return cfg
 }
 
 // nodeOf starts the agent of a node.
@@ -217,8 +226,9 @@ func TestCluster(t *testing.T) {
 		return len(c.live) == 2 && c.live[0].MovedPerSecond == cluster.DefaultLive().MovedPerSecond && c.live[1].MovedPerSecond == perSecond
 	})
 
-	// The controller dies.
+	// The controller ends, and has handed nothing over.
 	a.Close()
+	eventually(t, "its end is heard", func() bool { return lastBeat(b, "a").Last })
 	eventually(t, "the standby has taken its place", func() bool {
 		return settled(b, c) && c.share() == clusterPartitions/2 && leaders(b, c) == 1
 	})
@@ -294,6 +304,50 @@ func wantMetrics(t *testing.T, n *node) {
 			t.Errorf("%s is %v, want %v", name, v, want)
 		}
 	}
+}
+
+// lastBeat returns the last beat of a node that another one has heard.
+func lastBeat(n *node, of string) beats.Seen {
+	for _, seen := range n.Beats() {
+		if seen.Node == of {
+			return seen
+		}
+	}
+	return beats.Seen{}
+}
+
+// TestTopicMadeAnew: the topic of the records is made anew while a node runs. It goes on
+// by what it has, writes nothing, and says why; and a node that starts beside it does not
+// begin another cluster before it has gone.
+func TestTopicMadeAnew(t *testing.T) {
+	cfg := topics(t)
+	a := start(t, cfg, "a", cluster.Active)
+	eventually(t, "it serves, and beats so", func() bool { return settled(a) && lastBeat(a, "a").Version > 0 })
+	kafkatest.DeleteTopic(t, cfg, kafkalog.ClusterTopic(cfg.Namespace))
+	makeTopics(t, cfg)
+	eventually(t, "there is an alarm", func() bool { return errors.Is(a.Alarm(), kafkalog.ErrReplaced) })
+	if _, err := a.Propose(t.Context(), cluster.Request{ID: "late", Kind: cluster.KindRebalance}); !errors.Is(err, kafkalog.ErrReplaced) {
+		t.Errorf("a request fails with %v", err)
+	}
+
+	b := start(t, cfg, "b", cluster.Active)
+	eventually(t, "b says what holds it up", func() bool {
+		err := b.Ready()
+		return err != nil && strings.Contains(err.Error(), `node "a" goes by map version`)
+	})
+	eventually(t, "b has been there for a while", func() bool {
+		for _, seen := range b.state.Load().seen {
+			if seen.Node == "b" {
+				return seen.N > 3*beats.MaxHole/beats.Interval
+			}
+		}
+		return false
+	})
+	if b.Snapshot().Version() != 0 || leaders(a, b) != 0 || a.share() != clusterPartitions {
+		t.Errorf("b has map version %d, %d nodes are the controller", b.Snapshot().Version(), leaders(a, b))
+	}
+	a.Close()
+	eventually(t, "b begins anew", func() bool { return settled(b) && leaders(b) == 1 })
 }
 
 // TestOneName: of two processes of one name the older one ends.

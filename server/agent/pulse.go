@@ -8,9 +8,11 @@ import (
 	"github.com/godwit-im/godwit/backplane/cluster/beats"
 )
 
-// beat returns the next beat. The beating goroutine calls it.
-func (a *Agent) beat() beats.Beat {
+// beat returns the next beat. The beating goroutine calls it, and Close for the last.
+func (a *Agent) beat(last bool) beats.Beat {
 	b := *a.pulse.Load()
+	b.Last = last
+	b.Controller = b.Controller && !last
 	a.beaten++
 	b.N = a.beaten
 	b.Degraded = a.degraded.Load()

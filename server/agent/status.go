@@ -39,6 +39,10 @@ func (a *Agent) Err() error {
 	return a.broken
 }
 
+// Alarm returns why the records are not to be trusted any more, nil if they are. Then
+// nothing more is read, and nothing is written: the node asks nothing of the controller.
+func (a *Agent) Alarm() error { return a.records.Err() }
+
 // Degraded reports whether nothing of Kafka answers any more.
 func (a *Agent) Degraded() bool { return a.degraded.Load() }
 

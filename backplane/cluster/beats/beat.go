@@ -33,6 +33,8 @@ type Beat struct {
 	Released cluster.Ranges
 	// Connections is how many clients are connected.
 	Connections int
+	// Last tells that the process ends, and that no beat follows.
+	Last bool
 }
 
 // ErrBadBeat is wrapped by every error of Parse.
@@ -55,13 +57,14 @@ type wire struct {
 	Warm        cluster.Ranges `json:"warm"`
 	Released    cluster.Ranges `json:"released"`
 	Connections int            `json:"connections"`
+	Last        bool           `json:"last,omitzero"`
 }
 
 // Encode returns the value of the record that carries b.
 func (b *Beat) Encode() []byte {
 	value, err := json.Marshal(&wire{
 		V: version, Node: b.Node, Incarnation: fmt.Sprintf("%016x", b.Incarnation), N: b.N, Version: b.Version,
-		Controller: b.Controller, Degraded: b.Degraded, Warm: b.Warm, Released: b.Released, Connections: b.Connections,
+		Controller: b.Controller, Degraded: b.Degraded, Warm: b.Warm, Released: b.Released, Connections: b.Connections, Last: b.Last,
 	})
 	if err != nil {
 		// Nothing in a wire can fail but a name that is not UTF-8, and that is refused where
@@ -96,6 +99,6 @@ func Parse(value []byte) (Beat, error) {
 	}
 	return Beat{
 		Node: w.Node, Incarnation: incarnation, N: w.N, Version: w.Version,
-		Controller: w.Controller, Degraded: w.Degraded, Warm: w.Warm, Released: w.Released, Connections: w.Connections,
+		Controller: w.Controller, Degraded: w.Degraded, Warm: w.Warm, Released: w.Released, Connections: w.Connections, Last: w.Last,
 	}, nil
 }

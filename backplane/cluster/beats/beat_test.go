@@ -30,7 +30,7 @@ func goldenBeats(t testing.TB) map[string]Beat {
 		"plain.json": {Node: "n1", Incarnation: 0xfeed, N: 1},
 		"full.json": {
 			Node: "node-2.example", Incarnation: 0xffff_ffff_ffff_fffe, N: 7_200, Version: 42, Controller: true, Degraded: true,
-			Warm: ranges(t, "0-127,200"), Released: ranges(t, "9999"), Connections: 1_000_000,
+			Warm: ranges(t, "0-127,200"), Released: ranges(t, "9999"), Connections: 1_000_000, Last: true,
 		},
 	}
 }

@@ -19,6 +19,9 @@ import (
 // until it beats again. Since O must be another node than X, the two O's whose
 // places are latest (witnesses) are enough to know.
 //
+// A node whose last beat says that it is the last needs no witness: it is suspected at
+// once, also while nobody is suspected for being silent.
+//
 // A hole in everybody's beats takes all suspicion back and lets nobody be suspected for
 // Quiet. The start of a Watch counts as such a hole: nobody knows what was before it.
 type Watch struct {
@@ -87,6 +90,9 @@ func (w *Watch) Beat(b Beat, logTime int64) {
 	if n == nil || !n.speaks(&b, w.now) {
 		return // an older process under this name speaks for nobody
 	}
+	if b.Last && n.last.N > 0 && n.last.Incarnation != b.Incarnation {
+		return // it says that it ends, and another process of this name goes on
+	}
 	if len(n.run) > 0 && w.now-n.time > MaxHole {
 		n.run = n.run[:0]
 	}
@@ -138,10 +144,11 @@ func (w *Watch) forget() {
 }
 
 // Expect makes the silence of a node count from now on: one that has just been let into
-// the cluster had no reason to beat before.
+// the cluster had no reason to beat before. If its last beat was the end of a process,
+// another one runs by now.
 func (w *Watch) Expect(name string) {
 	if n := w.add(name); n != nil {
-		n.place, n.time = w.place, w.now
+		n.place, n.time, n.last.Last = w.place, w.now, false
 	}
 }
 
@@ -165,12 +172,15 @@ func (w *Watch) Now() int64 { return w.now }
 // Suspected reports whether a node is suspected of being dead. One that was not heard
 // at all is suspected as if it had been silent since the Watch began.
 func (w *Watch) Suspected(name string) bool {
-	if w.now < w.quiet {
-		return false
-	}
 	var last uint64
 	if n := w.nodes[name]; n != nil {
+		if n.last.Last {
+			return true
+		}
 		last = n.place
+	}
+	if w.now < w.quiet {
+		return false
 	}
 	for _, other := range w.witnesses {
 		if other.place > last && other.name != name {

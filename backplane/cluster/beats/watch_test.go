@@ -299,6 +299,63 @@ func TestSuspicionModel(t *testing.T) {
 	}
 }
 
+// last lets a process of a node say that it ends.
+func (c *nodes) last(name string, incarnation uint64) {
+	c.sent[name]++
+	c.w.Beat(Beat{Node: name, Incarnation: incarnation, N: c.sent[name], Controller: c.flag == name, Last: true}, c.now)
+}
+
+// Who says that it ends is suspected from then on, also in the quiet time, and the others
+// may take the controller's place from it. When it beats again, it is there again.
+func TestLastBeat(t *testing.T) {
+	for name, c := range map[string]*nodes{"settled": settled(t, "a", "b", "c"), "quiet": newNodes(t)} {
+		c.flag = "a"
+		c.run(3*Interval, "a", "b", "c")
+		c.last("a", 1)
+		c.flag = ""
+		c.want("a")
+		if c.w.Heard("a") || c.w.Controller() != "" {
+			t.Errorf("%s: a is there, and %q the controller", name, c.w.Controller())
+		}
+		if who, after := c.first("b", "c"); who != "b" || after > Turn+Interval {
+			t.Errorf("%s: %q is due after %d ms", name, who, after)
+		}
+		c.sent["a"] = 0
+		c.w.Beat(Beat{Node: "a", Incarnation: 2, N: 1}, c.now)
+		c.want()
+	}
+}
+
+// The end of a process says nothing of a younger one under the same name.
+func TestLastBeatOfAnOlderProcess(t *testing.T) {
+	c := settled(t, "a", "b")
+	c.now += MaxHole
+	for n := range uint64(10) {
+		c.beat("b")
+		c.w.Beat(Beat{Node: "a", Incarnation: 2, N: n + 1}, c.now)
+		c.now += Interval
+	}
+	c.last("a", 1)
+	c.want()
+	for range 3 {
+		c.beat("b")
+		c.now += Interval
+	}
+	c.last("a", 1) // the younger one is late
+	c.want()
+}
+
+// A node that is let in again has begun again, whatever its last beat said.
+func TestExpectAfterTheLastBeat(t *testing.T) {
+	c := settled(t, "a", "b")
+	c.last("b", 1)
+	c.want("b")
+	c.w.Expect("b")
+	c.want()
+	c.run(SuspectAfter+Interval, "a")
+	c.want("b")
+}
+
 // The silence of a node that is let in counts from then on, whether it was never heard or
 // has been away.
 func TestExpect(t *testing.T) {

@@ -14,30 +14,32 @@ import (
 	"github.com/godwit-im/godwit/backplane/kafka"
 )
 
-// Beater puts a node's beats on the heartbeats topic: one now and one every half
-// second. One is on its way at a time, and one that fails is not sent again, since a
-// late beat would tell what is no longer so; the next is sent when its turn comes.
+// Beater puts a node's beats on the heartbeats topic: one now, one every half second,
+// and one when it is closed. One is on its way at a time, and one that fails is not sent
+// again, since a late beat would tell what is no longer so; the next is sent when its turn
+// comes.
 //
 // Any goroutine may call its methods.
 type Beater struct {
 	// Static.
-	log    *slog.Logger
-	topic  *topic
-	next   func() beats.Beat
-	ctx    context.Context // ends when the Beater closes
-	cancel context.CancelFunc
-	done   sync.WaitGroup
+	log     *slog.Logger
+	topic   *topic
+	next    func(last bool) beats.Beat
+	ctx     context.Context // ends when the Beater closes
+	cancel  context.CancelFunc
+	done    sync.WaitGroup
+	closing sync.Once
 
-	// Owned by the beating goroutine.
+	// Owned by the beating goroutine, and by Close when that has ended.
 	failures complaints
 
 	// Atomic.
 	lastBeat *kafka.Moment // when the last beat was acknowledged
 }
 
-// NewBeater returns a Beater that beats until it is closed. It calls next, on a
-// goroutine of its own, for each beat.
-func NewBeater(cfg kafka.Config, next func() beats.Beat) (*Beater, error) {
+// NewBeater returns a Beater that beats until it is closed. It calls next for each beat,
+// one call at a time: on a goroutine of its own, and for the last beat within Close.
+func NewBeater(cfg kafka.Config, next func(last bool) beats.Beat) (*Beater, error) {
 	// The leader's word is enough. To wait for the replicas as well would make every
 	// beat fail while one of them is being found dead, and that would be a hole in
 	// everybody's beats where there need not be one.
@@ -54,11 +56,21 @@ func NewBeater(cfg kafka.Config, next func() beats.Beat) (*Beater, error) {
 // LastBeat returns when a broker last acknowledged a beat; zero for never.
 func (b *Beater) LastBeat() time.Time { return b.lastBeat.Last() }
 
-// Close stops beating. When it returns, no call of next is running, and none comes.
+// Close sends the last beat, for which it waits 1.5 s at most, unless those before it
+// fail, and stops beating. When it returns, no call of next is running, and none comes.
 func (b *Beater) Close() {
-	b.cancel()
-	b.done.Wait()
-	b.topic.client.Close()
+	b.closing.Do(func() {
+		b.cancel()
+		b.done.Wait()
+		if b.failures.last.IsZero() {
+			ctx, cancel := context.WithTimeout(context.Background(), beatTimeout)
+			defer cancel()
+			if err := b.send(ctx, b.next(true)); err != nil {
+				b.log.Info("kafkalog: the others have to find out that this node has gone", "topic", b.topic.name, "err", err)
+			}
+		}
+		b.topic.client.Close()
+	})
 }
 
 // run is the beating goroutine. A ticker keeps one tick at most for who is late.
@@ -75,16 +87,20 @@ func (b *Beater) run() {
 	}
 }
 
-// beat tries once.
+// send tries once.
+func (b *Beater) send(ctx context.Context, beat beats.Beat) error {
+	records := []cluster.Record{{Key: beat.Node, Value: beat.Encode()}}
+	if err := check(records); err != nil {
+		return err
+	}
+	return b.topic.append(ctx, beatAnswer, records)
+}
+
+// beat beats once.
 func (b *Beater) beat() {
-	beat := b.next()
 	ctx, cancel := context.WithTimeout(b.ctx, 2*beatTimeout)
 	defer cancel()
-	record := cluster.Record{Key: beat.Node, Value: beat.Encode()}
-	err := check([]cluster.Record{record})
-	if err == nil {
-		err = b.topic.append(ctx, beatAnswer, []cluster.Record{record})
-	}
+	err := b.send(ctx, b.next(false))
 	if err == nil {
 		b.lastBeat.Now()
 	}

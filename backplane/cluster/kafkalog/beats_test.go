@@ -86,9 +86,9 @@ func listen(t *testing.T, cfg kafka.Config, h *hearing) *kafkalog.Listener {
 func beat(t *testing.T, cfg kafka.Config, node string) *kafkalog.Beater {
 	t.Helper()
 	var n uint64
-	b, err := kafkalog.NewBeater(cfg, func() beats.Beat {
+	b, err := kafkalog.NewBeater(cfg, func(last bool) beats.Beat {
 		n++
-		return beats.Beat{Node: node, Incarnation: 7, N: n, Connections: 3}
+		return beats.Beat{Node: node, Incarnation: 7, N: n, Connections: 3, Last: last}
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -178,6 +178,26 @@ func TestBeatsAreHeard(t *testing.T) {
 	})
 }
 
+// Whoever ends says so.
+func TestLastBeat(t *testing.T) {
+	kafkatest.Each(t, func(t *testing.T, b kafkatest.Backend) {
+		cfg := config(t, b)
+		h := newHearing()
+		listen(t, cfg, h)
+		n1 := beat(t, cfg, "n1")
+		eventually(t, "it is heard", func() bool { return h.count("n1") > 0 })
+		n1.Close()
+		n1.Close()
+		eventually(t, "its end is heard", func() bool { of := h.of("n1"); return of[len(of)-1].Last })
+		h.increasing(t, "n1")
+		for i, b := range h.of("n1") {
+			if b.Last != (i == h.count("n1")-1) {
+				t.Errorf("beat %d of %d is the last: %v", i+1, h.count("n1"), b.Last)
+			}
+		}
+	})
+}
+
 // While the broker does not answer, one beat is on its way, and the next waits for
 // nobody: when the broker goes on, the beats of the time between are not there.
 func TestBeatsAreNotKept(t *testing.T) {
@@ -185,7 +205,7 @@ func TestBeatsAreNotKept(t *testing.T) {
 	h := newHearing()
 	listen(t, cfg, h)
 	var asked atomic.Int64
-	b, err := kafkalog.NewBeater(cfg, func() beats.Beat {
+	b, err := kafkalog.NewBeater(cfg, func(bool) beats.Beat {
 		return beats.Beat{Node: "n1", N: uint64(asked.Add(1))}
 	})
 	if err != nil {
@@ -315,7 +335,9 @@ func TestBeatsWithoutBroker(t *testing.T) {
 	_, cfg := newFaulty(t)
 	cfg.Brokers = []string{"127.0.0.1:1"}
 	asked := make(chan struct{}, 100)
-	b, err := kafkalog.NewBeater(cfg, func() beats.Beat {
+	var last atomic.Bool
+	b, err := kafkalog.NewBeater(cfg, func(isLast bool) beats.Beat {
+		last.Store(isLast)
 		asked <- struct{}{}
 		return beats.Beat{Node: "n1", N: 1}
 	})
@@ -327,8 +349,12 @@ func TestBeatsWithoutBroker(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-asked
+	<-asked // the first one failed
 	b.Close()
 	l.Close()
+	if last.Load() {
+		t.Error("where beats fail, a last one was tried")
+	}
 	if !b.LastBeat().IsZero() || !l.LastRead().IsZero() {
 		t.Error("something succeeded without a broker")
 	}

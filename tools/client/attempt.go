@@ -37,6 +37,7 @@ func (k *conn) begin(ctx context.Context, id string, f frame) (*attempt, error) 
 	underway, closed := k.attempts[id], k.closed
 	if underway == nil && !closed {
 		k.attempts[id] = a
+		k.awaited()
 	}
 	k.mu.Unlock()
 	switch {
@@ -58,18 +59,27 @@ func (k *conn) begin(ctx context.Context, id string, f frame) (*attempt, error) 
 // reserve takes a slot for a frame, when there is one and the frame's time has come. On
 // an error, errLost or the context's cause, it has taken none.
 func (k *conn) reserve(ctx context.Context) error {
-	select {
-	case k.slots <- struct{}{}:
-	case <-k.done:
-		return errLost
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	if err := k.take(ctx, k.slots); err != nil {
+		return err
 	}
 	if err := k.awaitPace(ctx); err != nil {
 		<-k.slots
 		return err
 	}
 	return nil
+}
+
+// take puts one into places when there is room. On an error, errLost or the context's
+// cause, it has not.
+func (k *conn) take(ctx context.Context, places chan<- struct{}) error {
+	select {
+	case places <- struct{}{}:
+		return nil
+	case <-k.done:
+		return errLost
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // submit has a frame written for which a slot was reserved.

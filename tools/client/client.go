@@ -66,7 +66,8 @@ func (c *Client) Device() string { return c.opts.Device }
 // returns nil. Otherwise it returns why connecting again is pointless: an error that is or
 // wraps a *CloseError or a *RefusedError. It returns after the last callback has, and is called once.
 //
-// Sends that are under way when ctx ends do not learn their outcome: wait for them first.
+// What is under way when ctx ends has 2 s more to be answered, for which Run waits; what
+// begins then fails with ErrClosed. Messages that arrive meanwhile are left for the next run.
 func (c *Client) Run(ctx context.Context) error {
 	if !c.running.CompareAndSwap(false, true) {
 		return errors.New("client: Run was called before")

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"sync"
 	"time"
 
@@ -33,6 +32,7 @@ type conn struct {
 	welcome   codec.Welcome
 	heartbeat time.Duration
 	slots     chan struct{} // holds one for each frame that awaits its answer
+	pages     chan struct{} // holds one for each of those that asks for a page
 	pace      *rate.Limiter
 
 	// Owned by the reading goroutine.
@@ -40,7 +40,6 @@ type conn struct {
 	buf     []byte
 	unread  []byte // of buf
 	frame   codec.ServerFrame
-	asked   bool   // a ping is out, and nothing has come since
 	seq     uint64 // the last number accounted for
 	cause   codec.ErrorFrame
 	unwatch context.CancelFunc // ends watch, if it runs
@@ -50,7 +49,8 @@ type conn struct {
 	attempts map[string]*attempt // by id
 	asks     map[string]*ask     // by id
 	token    string              // the last that was sent
-	closed   bool                // to sends and asks: the user is served by another node
+	pinged   bool                // a ping is out, and nothing has come since
+	closed   bool                // to sends and asks: the next connection is for them
 	yielding bool                // reading is to return errYield
 	move     *move               // to make when the connection ends
 	over     bool                // there will be no other move
@@ -137,6 +137,7 @@ func (k *conn) welcomed(w *codec.Welcome) {
 		inFlight = min(inFlight, 2*int64(perSecond))
 	}
 	k.slots = make(chan struct{}, max(inFlight, 1))
+	k.pages = make(chan struct{}, maxPages)
 }
 
 // next returns the next frame of the protocol, which is valid until the following call.
@@ -185,63 +186,6 @@ func (k *conn) event() (ws.Event, error) {
 			return ws.Event{}, err
 		}
 	}
-}
-
-// fill reads from the socket. Silence counts from the moment that it starts to read, not
-// while a slow callback keeps it from reading.
-func (k *conn) fill() error {
-	for {
-		k.armRead()
-		n, err := k.nc.Read(k.buf)
-		switch {
-		case n > 0: // an error with bytes comes again without them
-			k.unread, k.asked = k.buf[:n], false
-			return nil
-		case err == nil:
-		case !errors.Is(err, os.ErrDeadlineExceeded):
-			return k.broken(err)
-		case k.closing():
-			if k.closeIsLate() {
-				return errors.New("client: the server does not finish the closing handshake")
-			}
-		case k.yields():
-			return errYield
-		case k.asked:
-			return ErrNoAnswer
-		default:
-			k.asked = true
-			k.tell(k.message(&codec.ClientFrame{Type: codec.FramePing}))
-		}
-	}
-}
-
-// armRead sets the deadline of the next read. Before the welcome there is none: then
-// the connection's context closes the socket.
-func (k *conn) armRead() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	by := k.closeBy
-	switch {
-	case !by.IsZero():
-	case k.yielding:
-		by = longAgo
-	case k.asked:
-		by = time.Now().Add(pongTimeout)
-	case k.heartbeat > 0:
-		by = time.Now().Add(k.heartbeat)
-	}
-	k.nc.SetReadDeadline(by)
-}
-
-// armWrite sets the deadline of the next write.
-func (k *conn) armWrite() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	by := k.closeBy
-	if by.IsZero() {
-		by = time.Now().Add(writeTimeout)
-	}
-	k.nc.SetWriteDeadline(by)
 }
 
 // leave starts the closing handshake, or answers the server's. Any goroutine may call it.

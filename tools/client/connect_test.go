@@ -457,6 +457,54 @@ func TestRunEnds(t *testing.T) {
 	}
 }
 
+// What is under way when Run is to end has a moment to be answered.
+func TestRunAwaitsAnswers(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		answered bool
+	}{{"that come", true}, {"that do not", false}} {
+		t.Run(test.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				n := newNode(t)
+				u := start(t, n, nil)
+				p := n.welcome(codec.Welcome{})
+				sent := u.send(t.Context(), hello("m1"))
+				p.readSend()
+				asked := u.history(t.Context(), Query{})
+				id := p.readHistory().ID
+				u.told()
+				u.stop()
+				synctest.Wait()
+				late := u.send(t.Context(), hello("m2"))
+				synctest.Wait()
+				p.deliver(1, "comes too late, and again in the next run")
+				time.Sleep(partTimeout - time.Millisecond)
+				if test.answered {
+					p.ack("m1", backplane.Stored, "")
+					p.page(id, codec.PageBounds{}, 0)
+				}
+				if d := took(p.goodbye); test.answered && d > 0 || !test.answered && d != time.Millisecond {
+					t.Errorf("the client left after another %v", d)
+				}
+				r, page := <-sent, <-asked
+				if err := <-u.ran; err != nil {
+					t.Errorf("Run returned %v", err)
+				}
+				if r := <-late; !errors.Is(r.err, ErrClosed) {
+					t.Errorf("Send returned %v", r.err)
+				}
+				var unknown *UnknownError
+				if test.answered && (r.err != nil || page.err != nil) || !test.answered && (!errors.As(r.err, &unknown) || !errors.Is(page.err, ErrClosed)) {
+					t.Errorf("Send returned %v, History %v", r.err, page.err)
+				}
+				if told := u.told(); slices.ContainsFunc(told, func(e string) bool { return strings.HasPrefix(e, "message") }) || u.Cursor() != "" {
+					t.Errorf("told %q, the cursor is %q", told, u.Cursor())
+				}
+			})
+		})
+	}
+}
+
 // What was received is handed over before Run returns.
 func TestRunAwaitsCallbacks(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -19,7 +19,14 @@
 // After a failure the client leaves that node alone for a random time below a bound that
 // doubles each time and is back at its least after a stable connection. It goes where it is
 // directed, a bounded number of times in a row, never from TLS to plain text, and never by an
-// older map than it knows.
+// older map than it knows. While the others answer, and name the node that has failed, it asks
+// again every 1.5 s or so, for up to half a minute: they are about to decide who takes its place.
+//
+// A node may hang: the connection stays, and nothing comes. A client that awaits an answer pings
+// after 3 s of silence, and gives the node up 5 s later. One that awaits nothing pings as rarely as
+// the server asks for, once a minute as a rule, and so finds out later; while it sends
+// nothing it costs nothing either. Where no welcome comes from a node, the others
+// are asked after 2 s whether it is the right one.
 //
 // A client that is told to move opens the way to the new node before it leaves the
 // old one, so that the stream pauses no longer than the new node takes for one answer, and waits on the old
@@ -69,7 +76,8 @@
 //
 // # Goroutines
 //
-// Any goroutine may call Send, History, Refresh and Cursor, at any time. Run is called once, and owns
+// Any goroutine may call Send, History, Refresh and Cursor, at any time; what the server does not
+// take yet, because too much is under way, waits for its turn. Run is called once, and owns
 // all the goroutines of the Client: none is left when it returns. Callbacks run on
 // one of them. A callback should not wait for Send or History: answers are read from the
 // same connection that stops being read when the queue is full.

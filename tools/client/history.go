@@ -101,7 +101,7 @@ func (q *Query) wrong() backplane.Code {
 }
 
 // ask is a query on one connection. Like an attempt it holds a slot until its answer
-// comes.
+// comes, and one for pages.
 type ask struct {
 	done chan struct{} // closed when there is an answer
 
@@ -113,7 +113,11 @@ type ask struct {
 // ask asks for a page and waits for the answer. The error is errLost or the context's
 // cause.
 func (k *conn) ask(ctx context.Context, q *Query) (*ask, error) {
+	if err := k.take(ctx, k.pages); err != nil {
+		return nil, err
+	}
 	if err := k.reserve(ctx); err != nil {
+		<-k.pages
 		return nil, err
 	}
 	id, a := randomID(), &ask{done: make(chan struct{})}
@@ -121,10 +125,12 @@ func (k *conn) ask(ctx context.Context, q *Query) (*ask, error) {
 	closed := k.closed
 	if !closed {
 		k.asks[id] = a
+		k.awaited()
 	}
 	k.mu.Unlock()
 	if closed {
 		<-k.slots
+		<-k.pages
 		return nil, errLost
 	}
 	k.submit(k.message(&codec.ClientFrame{Type: codec.FrameHistory, History: codec.History{
@@ -148,6 +154,7 @@ func (k *conn) answered(f *codec.HistoryPage) {
 	}
 	close(a.done)
 	<-k.slots
+	<-k.pages
 }
 
 // pageOf copies a page out of the frame it was read in.

@@ -196,6 +196,55 @@ func TestHistoryKeepsTheLimits(t *testing.T) {
 	})
 }
 
+// The server reads few pages of a client at a time, and refuses more. Sends need not wait for
+// that.
+func TestHistoryAwaitsItsTurn(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := newNode(t)
+		u := start(t, n, nil)
+		p := n.welcome(codec.Welcome{})
+		ctx, cancel := context.WithCancel(t.Context())
+		abandoned := u.history(ctx, Query{})
+		ids := [][]byte{p.readHistory().ID}
+		cancel()
+		if r := <-abandoned; r.err != context.Canceled {
+			t.Errorf("History returned %v", r.err)
+		}
+		var asked []chan paged
+		for range 3 * maxPages {
+			asked = append(asked, u.history(t.Context(), Query{}))
+		}
+		for range maxPages - 1 {
+			ids = append(ids, p.readHistory().ID)
+		}
+		synctest.Wait()
+		impatient, cancel := context.WithCancel(t.Context())
+		given := u.history(impatient, Query{})
+		synctest.Wait()
+		cancel()
+		if r := <-given; r.err != context.Canceled {
+			t.Errorf("History returned %v", r.err)
+		}
+		sent := u.send(t.Context(), hello("m1"))
+		p.ack(p.readSend(), backplane.Stored, "") // were there another request, it would come first
+		if r := <-sent; r.err != nil {
+			t.Error(r.err)
+		}
+		for answered := range 1 + len(asked) {
+			p.page(ids[answered], codec.PageBounds{}, 0)
+			if len(ids) < 1+len(asked) {
+				ids = append(ids, p.readHistory().ID)
+			}
+		}
+		for _, a := range asked {
+			if r := <-a; r.err != nil {
+				t.Error(r.err)
+			}
+		}
+		u.leave(p)
+	})
+}
+
 // A send of which nobody told the outcome is looked for in the sender's timeline, from the
 // place where that was before the first attempt.
 func TestUnknownSendIsLookedFor(t *testing.T) {

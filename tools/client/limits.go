@@ -23,6 +23,13 @@ const (
 	lookTimeout = 5 * time.Second
 	lookPause   = 500 * time.Millisecond
 
+	// answerDue is the silence before a ping while an answer is awaited. Nearly all come
+	// within milliseconds, so it costs a ping where something is wrong, and no other: with
+	// pongTimeout, the client leaves a node that hangs 8 s after it has sent something, when
+	// the cluster, which takes 4 s to notice, has replaced it as a rule, and 12 s of
+	// sendWindow are left.
+	answerDue = 3 * time.Second
+
 	// pongTimeout is how long the server has to send anything after a ping.
 	pongTimeout = 5 * time.Second
 
@@ -34,13 +41,31 @@ const (
 	dialTimeout    = 5 * time.Second
 	welcomeTimeout = 10 * time.Second
 
+	// welcomeDue is after how long without a welcome the client asks other nodes whether it
+	// is at the right one, up to half as long again at random, and as often as that passes.
+	// It goes on to wait: a node to which many clients come at once is slow, too.
+	welcomeDue = 2 * time.Second
+
 	// routeTimeout is how long the answer of one node to the question for the route may
 	// take.
 	routeTimeout = 3 * time.Second
 
+	// routePause bounds the bound of the pause after a failure while other nodes answer the
+	// question for the route: they will soon say who has taken the failed node's place. A
+	// client asks once in 1.5 s then, on average, so 18,000 that were at a dead node ask all
+	// others together 12,000 times a second. A question is less work than the connect that
+	// follows it, and all of those come within seconds as well.
+	routePause = 3 * time.Second
+
+	// replaceTimeout is how long after the first failure routePause counts. A cluster takes
+	// 4 s to replace a node, and up to 25 s if Kafka has to elect leaders first; if it
+	// has not by then, it does not for long, and the pauses grow as far as for any failure.
+	replaceTimeout = 30 * time.Second
+
 	// retireTimeout is how long the client waits, after a move, for the answers that are
-	// still to come on the old connection.
+	// still to come on the old connection, and partTimeout how long when Run is to end.
 	retireTimeout = 5 * time.Second
+	partTimeout   = 2 * time.Second
 
 	// defaultSpread is over how much time the clients of a degraded node ask others for the
 	// route: a million of them ask 33,000 times a second. As long as the node stays degraded
@@ -95,6 +120,10 @@ const (
 	// maxInFlight is how many sends and reads of history of one client await their answer
 	// at most, whatever the server allows.
 	maxInFlight = 256
+
+	// maxPages is how many of those are reads of history: the server refuses more (see
+	// docs/protocol.md, Limits; welcome.limits does not tell it).
+	maxPages = 8
 
 	// spareAnswers is what the client leaves free of the answers that the server lets it
 	// await: for a ping and for a refresh.

@@ -83,14 +83,14 @@ func (r *runner) toldMoved(ctx context.Context, k *conn, f *codec.Moved) {
 
 // retire reads on, until the connection k ends, for the answers that are still to come on it,
 // and leaves when there are none, or they have taken too long. Then what is unanswered is
-// sent again on the next connection.
+// sent again on the next connection, if there is one.
 func (r *runner) retire(ctx context.Context, k *conn) {
 	defer k.end()
 	leave := func() { k.leave(closeNormal) }
-	stop := context.AfterFunc(ctx, leave)
-	defer stop()
 	timer := time.AfterFunc(retireTimeout, leave)
 	defer timer.Stop()
+	stop := context.AfterFunc(ctx, func() { timer.Reset(partTimeout) })
+	defer stop()
 	k.proceed()
 	for {
 		if k.answeredAll() {
@@ -139,8 +139,8 @@ func (r *runner) watch(ctx context.Context, k *conn) {
 	}
 }
 
-// errYield is what reading a connection returns once yieldTo was called.
-var errYield = errors.New("client: another connection takes over")
+// errYield is what reading a connection returns once yieldTo or yield was called.
+var errYield = errors.New("client: the connection is to be left")
 
 // offer makes m the move to make when k ends, unless there is one or that time has come,
 // and reports whether it did. Any goroutine may call it.
@@ -169,16 +169,30 @@ func (k *conn) takeMove(over bool) *move {
 func (k *conn) yieldTo(m *move) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.move != m {
-		return
+	if k.move == m {
+		k.interrupt()
 	}
+}
+
+// yield makes reading the connection return errYield instead of waiting for the socket,
+// unless that has ended. Any goroutine may call it.
+func (k *conn) yield() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.over {
+		k.interrupt()
+	}
+}
+
+// interrupt is what both do. mu is held.
+func (k *conn) interrupt() {
 	k.yielding = true
 	if k.closeBy.IsZero() {
 		k.nc.SetReadDeadline(longAgo)
 	}
 }
 
-// proceed takes yieldTo back.
+// proceed takes yieldTo and yield back.
 func (k *conn) proceed() {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -215,7 +215,7 @@ func TestRunEndsWithinAMove(t *testing.T) {
 						t.Errorf("Run returned %v", err)
 					}
 				})
-				if d > closeTimeout {
+				if d > partTimeout+closeTimeout {
 					t.Errorf("Run returned after %v", d)
 				}
 			})

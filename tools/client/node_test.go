@@ -39,7 +39,8 @@ type peer struct {
 	in      *bufio.Reader
 	request *http.Request // once read
 	enc     codec.Encoding
-	lenient bool // the client may go at any time
+	id      []byte // of the last request for a page, if the test keeps it
+	lenient bool   // the client may go at any time
 }
 
 func newNode(t *testing.T) *node { return &node{t, make(chan *peer)} }

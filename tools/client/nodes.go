@@ -29,7 +29,7 @@ type nodes struct {
 // failure is a node with which something went wrong, since the last stable connection.
 type failure struct {
 	backoff
-	last time.Time
+	first, last time.Time
 }
 
 // outdatedError says that a node directs by a map that is older than one already known.
@@ -89,17 +89,32 @@ func (n *nodes) serves(version uint64) {
 }
 
 // failed notes that something went wrong with the node at e and returns how long to leave
-// it alone.
-func (n *nodes) failed(e endpoint) time.Duration {
+// it alone. routed says that other nodes answer: then that is not long at first, because they
+// are about to decide who takes its place.
+func (n *nodes) failed(e endpoint, routed bool) time.Duration {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	now := time.Now()
 	f := n.failing[e.String()]
 	if f == nil {
-		f = &failure{backoff: backoff{min: n.minBackoff, max: n.maxBackoff}}
+		f = &failure{backoff: backoff{min: n.minBackoff}, first: now}
 		n.failing[e.String()] = f
 	}
-	f.last = time.Now()
+	f.last = now
+	f.max = n.maxBackoff
+	if routed && now.Sub(f.first) < replaceTimeout {
+		f.max = min(n.maxBackoff, max(n.minBackoff, routePause))
+	}
 	return f.next()
+}
+
+// untried reports whether there is a node other than that at e which has not failed.
+func (n *nodes) untried(e endpoint) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.ContainsFunc(n.all(), func(other endpoint) bool {
+		return !other.same(e) && n.failing[other.String()] == nil
+	})
 }
 
 // recovered forgets all failures: a connection was stable.

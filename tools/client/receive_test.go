@@ -178,42 +178,6 @@ func TestBackpressure(t *testing.T) {
 	}
 }
 
-func TestLiveness(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		n := newNode(t)
-		u := start(t, n, nil)
-		p := n.welcome(codec.Welcome{Heartbeat: 40 * time.Second})
-		ping := func(after time.Duration) {
-			t.Helper()
-			d := took(func() {
-				if f := p.read(); f.Type != codec.FramePing {
-					t.Fatalf("a %s came", f.Type)
-				}
-			})
-			if d != after {
-				t.Errorf("the ping came after %v, want %v", d, after)
-			}
-		}
-		ping(40 * time.Second)
-		p.write(codec.AppendPong(nil, p.enc))
-		time.Sleep(39 * time.Second)
-		p.deliver(1, "hi") // anything is a sign of life
-		ping(40 * time.Second)
-		time.Sleep(pongTimeout - time.Millisecond)
-		p.deliver(2, "hi")
-		ping(40 * time.Second)
-		began := time.Now()
-		p.in.ReadByte()
-		if d := time.Since(began); d != pongTimeout {
-			t.Errorf("the client gave up after %v", d)
-		}
-		if s := u.lastEnd(); !errors.Is(s.Err, ErrNoAnswer) {
-			t.Errorf("the error is %v", s.Err)
-		}
-		u.leave(n.welcome(codec.Welcome{}))
-	})
-}
-
 // A socket that takes nothing ends the connection, though the server may go on writing.
 func TestServerDoesNotRead(t *testing.T) {
 	bubble(t, func(t *testing.T) {

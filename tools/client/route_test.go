@@ -243,9 +243,9 @@ func TestNodesAreBounded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		n.failed(to)
+		n.failed(to, false)
 		if i%7 == 0 {
-			n.failed(seed)
+			n.failed(seed, false)
 		}
 	}
 	if len(n.known) != maxKnown || len(n.failing) > maxKnown+1 || n.known[maxKnown-1].address() != fmt.Sprintf("n%d:80", 10*maxKnown-1) {
@@ -256,24 +256,108 @@ func TestNodesAreBounded(t *testing.T) {
 	}
 }
 
+// While the others answer, a failed node is about to be replaced, so the pauses stay short.
+// If it is not replaced for long, or nobody answers, they grow.
+func TestPausesWhileOthersAnswer(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		a, _ := parseEndpoint("ws://a")
+		longest := func(routed bool, after time.Duration) (d time.Duration) {
+			n := newNodes([]endpoint{a}, time.Second, time.Minute)
+			n.failed(a, routed)
+			time.Sleep(after)
+			for range 5 {
+				n.failed(a, routed)
+			}
+			for range 1000 {
+				d = max(d, n.failed(a, routed))
+			}
+			return d
+		}
+		for _, test := range []struct {
+			routed bool
+			after  time.Duration
+			want   time.Duration
+		}{
+			{true, 0, routePause},
+			{true, replaceTimeout - 1, routePause},
+			{true, replaceTimeout, time.Minute},
+			{false, 0, time.Minute},
+		} {
+			if d := longest(test.routed, test.after); d > test.want || d < test.want*9/10 {
+				t.Errorf("%v after the first failure the longest pause is %v, want %v; others answer: %v", test.after, d, test.want, test.routed)
+			}
+		}
+		n := newNodes([]endpoint{a}, 2*routePause, time.Minute)
+		for range 1000 {
+			n.failed(a, true)
+		}
+		if f := n.failing[a.String()]; f.bound != 2*routePause {
+			t.Errorf("with a least bound of %v the pauses go up to %v", 2*routePause, f.bound)
+		}
+	})
+}
+
+// A client of a dead node asks the others often until they say who has taken its place, and
+// rarely if they do not for long.
+func TestNodeIsReplaced(t *testing.T) {
+	for name, after := range map[string]time.Duration{"soon": replaceTimeout * 4 / 5, "late": 20 * time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				n := newNode(t)
+				var down atomic.Bool
+				u := start(t, n, func(o *Options) {
+					o.URLs = []string{"ws://a:8080"}
+					o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+						if down.Load() && address == "b:8080" {
+							return nil, errors.New("connection refused")
+						}
+						return n.dial(ctx, network, address)
+					}
+				})
+				n.accept().refuse(http.StatusMisdirectedRequest, "", "Godwit-Node-Url: ws://b:8080", "Godwit-Map-Version: 7")
+				p := n.welcome(codec.Welcome{MapVersion: 7})
+				synctest.Wait()
+				down.Store(true)
+				p.Close()
+				began, last, asked := time.Now(), time.Now(), 0
+				for time.Since(began) < after {
+					n.accept().went("a route").answerRoute("b", 7)
+					if d := time.Since(last); name == "soon" && d > routePause {
+						t.Errorf("the client asked again after %v", d)
+					}
+					last = time.Now()
+					asked++
+				}
+				n.accept().went("a route").answerRoute("c", 8)
+				if name == "late" && (asked > 300 || asked < 20) {
+					t.Errorf("the client asked %d times in %v", asked, after)
+				}
+				p = n.welcome(codec.Welcome{MapVersion: 8})
+				p.went("c connect 8")
+				u.leave(p)
+			})
+		})
+	}
+}
+
 // Each node has pauses of its own.
 func TestPausesOfEachNode(t *testing.T) {
 	a, _ := parseEndpoint("ws://a")
 	b, _ := parseEndpoint("ws://b")
 	n := newNodes([]endpoint{a, b}, time.Second, time.Hour)
 	for range 12 {
-		n.failed(a)
+		n.failed(a, false)
 	}
 	for range 20 {
 		n.mu.Lock()
 		delete(n.failing, b.String())
 		n.mu.Unlock()
-		if d := n.failed(b); d > time.Second {
+		if d := n.failed(b, false); d > time.Second {
 			t.Errorf("after the first failure of one node the pause is %v", d)
 		}
 	}
 	n.recovered()
-	if d := n.failed(a); d > time.Second {
+	if d := n.failed(a, false); d > time.Second {
 		t.Errorf("after a stable connection the pause is %v", d)
 	}
 }

@@ -17,6 +17,7 @@ type runner struct {
 	at        endpoint       // where to connect next
 	ready     *move          // the way there, if a connection before has prepared it
 	asking    verdict        // before that: elsewhere or askRoute, or neither
+	routed    bool           // the last question for the route was answered
 	redirects int            // without a stable connection between them
 	helpers   sync.WaitGroup // the goroutines of moves, and of connections that retire
 
@@ -78,11 +79,7 @@ func (r *runner) open(ctx context.Context) (*conn, error) {
 		if r.why != nil && token == r.refused {
 			return nil, &sameTokenError{r.why}
 		}
-		nc, err := r.dial(ctx, r.at)
-		if err != nil {
-			return nil, err
-		}
-		return r.connect(ctx, r.at, nc, token)
+		return r.reach(ctx, token, nil)
 	}
 	<-m.done
 	m.cancel() // to no effect, but for what it holds
@@ -90,15 +87,13 @@ func (r *runner) open(ctx context.Context) (*conn, error) {
 	if m.err != nil {
 		return nil, m.err
 	}
-	return r.connect(ctx, r.at, m.nc, m.token)
+	return r.reach(ctx, m.token, m.nc)
 }
 
 // serve stays connected as long as that works, and returns why it ended: with a
 // *MovedError if another connection is ready, or nearly so.
 func (r *runner) serve(ctx context.Context, k *conn) error {
 	since := time.Now()
-	stop := context.AfterFunc(ctx, func() { k.leave(closeNormal) })
-	defer stop()
 	welcome := k.welcome
 	r.user = welcome.User
 	r.nodes.serves(welcome.MapVersion)
@@ -106,6 +101,12 @@ func (r *runner) serve(ctx context.Context, k *conn) error {
 	r.tell(State{Phase: Connected, Welcome: &welcome})
 	r.advance(string(welcome.Cursor), eventSize, nil)
 	r.set(k)
+	stop := context.AfterFunc(ctx, func() {
+		r.set(nil)
+		k.retired()
+		k.yield()
+	})
+	defer stop()
 	err := r.receive(ctx, k)
 	r.set(nil) // before end: whoever waits for an attempt then asks for a connection
 	if time.Since(since) >= stableAfter {
@@ -154,7 +155,7 @@ func (r *runner) decide(err error, welcomed bool) (pause time.Duration, fatal bo
 	}
 	from := r.at
 	if r.forget(err) {
-		return pauseFor(err) + r.nodes.failed(from), false
+		return pauseFor(err) + r.nodes.failed(from, r.routed), false
 	}
 	switch classify(err) {
 	case giveUp:
@@ -178,7 +179,7 @@ func (r *runner) decide(err error, welcomed bool) (pause time.Duration, fatal bo
 			r.asking = elsewhere
 		}
 	}
-	return pauseFor(err) + r.nodes.failed(from), false
+	return pauseFor(err) + r.nodes.failed(from, r.routed), false
 }
 
 // redirected returns where the node at from directs to, and reports whether the client
@@ -210,9 +211,11 @@ func (r *runner) locate(ctx context.Context, from endpoint) {
 		return
 	}
 	r.asking = retry
+	r.routed = false
 	if r.user != "" && len(nodes) > 0 {
 		to, err := r.route(ctx, nodes, r.user)
 		if err == nil {
+			r.routed = true
 			r.at = to
 			return
 		}

@@ -416,7 +416,7 @@ func TestSendsInFlightAreBoundedByTheRate(t *testing.T) {
 		for range 2 * perSecond {
 			p.readSend()
 		}
-		p.SetReadDeadline(time.Now().Add(sendWindow / 2))
+		p.SetReadDeadline(time.Now().Add(answerDue / 2)) // later there would be a ping
 		if _, err := p.in.Peek(1); err == nil {
 			t.Errorf("more than %d sends are under way", 2*perSecond)
 		}

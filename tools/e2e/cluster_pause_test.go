@@ -9,8 +9,11 @@ import (
 	"github.com/godwit-im/godwit/server/admin"
 )
 
-// TestClusterNodePaused stops the threads of a node for as long as it takes until others
-// have its partitions and its clients, and lets it go on: it finds that it is a standby,
+// pause is long after others have taken what a silent node had.
+const pause = 30 * time.Second
+
+// TestClusterNodePaused stops the threads of a node, sees others take its partitions and
+// its clients, and lets it go on much later: it finds that it is a standby,
 // and serves nobody until it is told to.
 func TestClusterNodePaused(t *testing.T) {
 	t.Parallel()
@@ -34,6 +37,7 @@ func TestClusterNodePaused(t *testing.T) {
 	})
 	t.Logf("the first message of its clients is stored after %s", summary(w.served(there, at)))
 
+	<-time.After(pause - time.Since(at))
 	at = time.Now()
 	victim.resume(t)
 	eventually(t, "it finds that it is a standby", func() bool {

@@ -141,6 +141,14 @@ func (p *clusterPart) Beats() []beats.Seen {
 	return nil
 }
 
+// Alarm implements admin.Cluster.
+func (p *clusterPart) Alarm() error {
+	if a := p.get(); a != nil {
+		return a.Alarm()
+	}
+	return nil
+}
+
 // Trail implements admin.Cluster.
 func (p *clusterPart) Trail() []control.Entry {
 	if a := p.get(); a != nil {

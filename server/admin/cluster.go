@@ -23,6 +23,9 @@ type Cluster interface {
 	// Degraded reports whether this node is cut off from the log, so that all it says may
 	// be old.
 	Degraded() bool
+	// Alarm returns why the records of the cluster are not to be trusted any more, nil if they
+	// are. What the node has read before stays as it was, and Propose writes nothing.
+	Alarm() error
 	// Trail returns the latest decisions that this node has made as the controller, oldest
 	// first, at most a few hundred. Their versions grow.
 	Trail() []control.Entry

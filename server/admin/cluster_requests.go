@@ -69,7 +69,7 @@ func (s *Server) clusterStatus(w http.ResponseWriter, r *http.Request) {
 //	400    it is no request that anybody could accept
 //	404    there is no such node
 //	409    refused as things are now
-//	503    retry after a pause
+//	503    nothing was asked; the message tells why. Retry after a pause
 //	504    not known: the controller may still do it. To ask again does no harm
 func (s *Server) clusterRequests(w http.ResponseWriter, r *http.Request) {
 	select {
@@ -117,6 +117,9 @@ func (s *Server) propose(w http.ResponseWriter, r *http.Request) (*ClusterAnswer
 	snap, err := snapshotOf(c)
 	if err != nil {
 		return nil, err
+	}
+	if alarm := c.Alarm(); alarm != nil {
+		return nil, &Refusal{Code: codec.CodeNotReady, Message: "this node asks nothing of the controller any more, and nothing has changed: " + alarm.Error()}
 	}
 	answer := &ClusterAnswer{DryRun: dry == "1", MapVersion: snap.Version()}
 	answer.Plan, err = cluster.PlanRequest(snap, request, judgedAt(c.Beats()))

@@ -253,6 +253,25 @@ func TestClusterWithoutAController(t *testing.T) {
 	}
 }
 
+// TestClusterWithAnAlarm: nothing is asked, and the answer tells why.
+func TestClusterWithAnAlarm(t *testing.T) {
+	p, c := startCluster(t)
+	before := len(c.Requests())
+	c.Distrust(errors.New("the topic was made anew"))
+	for _, query := range []string{"", "?dry_run=1"} {
+		r, body := p.request("POST", "/v1/cluster/requests"+query, `{"kind":"drain","node":"n1"}`)
+		if r.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body, `"code":"not_ready"`) || !strings.Contains(body, "the topic was made anew") {
+			t.Errorf("%q: %s, %s", query, r.Status, body)
+		}
+	}
+	if len(c.Requests()) != before {
+		t.Error("the controller was asked")
+	}
+	if r, body := p.request("GET", "/v1/cluster", ""); r.StatusCode != http.StatusOK {
+		t.Errorf("the status: %s, %s", r.Status, body)
+	}
+}
+
 func TestClusterNotReady(t *testing.T) {
 	p, c := startCluster(t)
 	c.Empty(true)

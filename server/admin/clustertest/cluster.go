@@ -34,6 +34,7 @@ type Cluster struct {
 		held     bool
 		degraded bool
 		lost     error // of Propose
+		alarm    error
 		empty    bool
 		trail    []control.Entry
 		requests []cluster.Request
@@ -206,6 +207,13 @@ func (c *Cluster) Lose(err error) {
 	c.mu.lost = err
 }
 
+// Distrust has the node raise an alarm, or take it back with nil.
+func (c *Cluster) Distrust(alarm error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mu.alarm = alarm
+}
+
 // Empty has the node know nothing of the cluster, or know it again.
 func (c *Cluster) Empty(empty bool) {
 	c.mu.Lock()
@@ -254,6 +262,13 @@ func (c *Cluster) Degraded() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.mu.degraded
+}
+
+// Alarm implements admin.Cluster.
+func (c *Cluster) Alarm() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.mu.alarm
 }
 
 // Trail implements admin.Cluster.

@@ -37,12 +37,21 @@ type Config struct {
 	Prefix string `json:"prefix,omitempty"`
 	// Key is the HS256 secret that tokens are signed with; not needed when Plain.
 	Key []byte `json:"key,omitempty"`
+	// Lives limits the users to such as live in one of these partitions; none is no limit.
+	// It needs Partitions.
+	Lives []backplane.Partition `json:"lives,omitempty"`
+	// Follow has connections find the nodes that serve their users, and come back when they
+	// are lost: by the rules of docs/protocol.md, Finding the node, but that a question for
+	// the route goes to one node at a time. Seeds are nodes to begin at beside Addr, each
+	// host:port.
+	Follow bool     `json:"follow,omitempty"`
+	Seeds  []string `json:"seeds,omitempty"`
 	// Feed is the host:port of another node of the same log, where messages of the shape
 	// Group then come from: see Generator.OpenFeed. The node at Addr has nothing but the
 	// deliveries to do.
 	Feed string `json:"feed,omitempty"`
 	// Partitions is the number of partitions of the node's log, needed for runs with
-	// the shape Group.
+	// the shape Group and for Lives.
 	Partitions int32 `json:"partitions,omitempty"`
 
 	// Loops is the number of threads, by default 1, and with Tables as many as the
@@ -59,6 +68,8 @@ type Config struct {
 	// Heartbeats has connections send a ping when they have been silent for as long as the
 	// node's welcome says (up to a quarter longer), as clients of godwit do.
 	Heartbeats bool `json:"heartbeats,omitempty"`
+
+	numbers []uint32 // in the names of the users, with Lives
 }
 
 // Validate reports what is wrong with c. New does so, too.
@@ -90,6 +101,11 @@ func (c *Config) complete() error {
 	check(c.Protocol == Plain || len(c.Key) >= 32, "Key has %d bytes: HS256 needs 32 or more", len(c.Key))
 	check(c.Partitions >= 0 && c.Partitions <= backplane.MaxPartitions, "Partitions is %d: it must be at most %d", c.Partitions, backplane.MaxPartitions)
 	check(c.Feed == "" || c.Protocol != Plain && c.Partitions > 0, "Feed needs godwit's protocol and Partitions")
+	for _, p := range c.Lives {
+		check(p >= 0 && int32(p) < c.Partitions, "Lives has the partition %d: Partitions is %d", p, c.Partitions)
+	}
+	check(!c.Follow || c.Protocol != Plain && c.Feed == "", "Follow needs godwit's protocol, and goes without a Feed")
+	check(len(c.Seeds) == 0 || c.Follow && len(c.Seeds) < maxNodes, "Seeds has %d nodes: they are for Follow, and %d at most", len(c.Seeds), maxNodes-1)
 	check(c.MSS == 0 || c.MSS >= 536 && c.MSS <= 65_495, "MSS is %d: it must be 536 to 65495", c.MSS)
 	check(c.ReceiveBuffer >= 0, "ReceiveBuffer is %d: it must not be negative", c.ReceiveBuffer)
 	if c.Path == "" {
@@ -109,6 +125,9 @@ func (c *Config) complete() error {
 	if c.Loops > c.Connections {
 		c.Loops = max(c.Connections, 1)
 	}
+	if len(errs) == 0 {
+		c.settle()
+	}
 	return errors.Join(errs...)
 }
 
@@ -117,6 +136,7 @@ var prefixes = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,100}$`)
 
 const (
 	connectPath = "/v1/connect"
+	routePath   = "/v1/route"
 
 	// maxConnections is beyond what a machine holds; a stamp has 32 bits for a
 	// connection.

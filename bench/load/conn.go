@@ -3,7 +3,6 @@ package load
 import (
 	"encoding/binary"
 	"errors"
-	"strconv"
 
 	"github.com/valyala/bytebufferpool"
 	"golang.org/x/sys/unix"
@@ -33,7 +32,9 @@ type conn struct {
 	state   connState
 	slow    bool // does not read
 	partial bool // was not there for the whole run, or dropped some: it is not checked
-	away    bool // was cut by Leave and is to come back
+	away    bool // was cut by Leave, or lost while it follows, and is to come back
+	job     bool // is one of those that the connectJob opens
+	leaving bool // was told to go to another node, and sends nothing more
 	// cursor is the last one that the server told, cursorLen bytes of text.
 	cursorLen uint8
 	cursor    [codec.MaxCursor]byte
@@ -43,6 +44,7 @@ type connState uint8
 
 const (
 	stateClosed     connState = iota
+	stateWaiting              // makes a pause before it tries again; there is no socket
 	stateConnecting           // the socket is not connected yet
 	stateRequested            // the request was sent
 	stateUpgraded             // the welcome is awaited
@@ -52,8 +54,10 @@ const (
 // slots are the connections of a loop, in chunks, so that memory is taken as they come
 // and a pointer stays good.
 type slots struct {
-	chunks []*[slotChunk]conn
-	used   int
+	chunks    []*[slotChunk]conn
+	followers []*[slotChunk]follower // with Config.Follow
+	follow    bool
+	used      int
 }
 
 const slotChunk = 256
@@ -63,6 +67,9 @@ func (s *slots) at(slot int) *conn { return &s.chunks[slot/slotChunk][slot%slotC
 func (s *slots) take() *conn {
 	if s.used/slotChunk == len(s.chunks) {
 		s.chunks = append(s.chunks, new([slotChunk]conn))
+		if s.follow {
+			s.followers = append(s.followers, new([slotChunk]follower))
+		}
 	}
 	c := s.at(s.used)
 	c.slot = int32(s.used)
@@ -115,7 +122,7 @@ func (g *Generator) user(id uint32) uint32 { return id % uint32(g.config.Users) 
 // dial begins to connect.
 func (l *loop) dial(c *conn) {
 	c.attempt++
-	c.sum, c.count, c.seq, c.flying = uint64(l.now), 0, 0, 0
+	c.sum, c.count, c.seq, c.flying, c.leaving = uint64(l.now), 0, 0, 0, false
 	c.partial = l.traffic != nil && !c.away
 	c.heard = seconds(l.now)
 	fd, err := l.socket(c)
@@ -136,12 +143,9 @@ func (l *loop) dial(c *conn) {
 // socket returns a socket that is connecting. Connections to a loopback address come
 // from many of those, since one has too few ports.
 func (l *loop) socket(c *conn) (fd int, err error) {
-	server, to := l.g.server.IP, l.server
-	if c.isFeeder() {
-		server, to = l.g.feed.IP, l.feed
-	}
+	to := l.destination(c)
 	family := unix.AF_INET
-	if server.To4() == nil {
+	if to.ip.To4() == nil {
 		family = unix.AF_INET6
 	}
 	fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
@@ -170,7 +174,7 @@ func (l *loop) socket(c *conn) (fd int, err error) {
 	if err = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}); err != nil {
 		return 0, err
 	}
-	if family == unix.AF_INET && server.IsLoopback() {
+	if family == unix.AF_INET && to.ip.IsLoopback() {
 		source := &unix.SockaddrInet4{}
 		binary.BigEndian.PutUint32(source.Addr[:], 127<<24+1+l.id(c)/perSource)
 		if err = unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1); err != nil {
@@ -180,7 +184,7 @@ func (l *loop) socket(c *conn) (fd int, err error) {
 			return 0, err
 		}
 	}
-	if err = unix.Connect(fd, to); err != nil && !errors.Is(err, unix.EINPROGRESS) {
+	if err = unix.Connect(fd, to.addr); err != nil && !errors.Is(err, unix.EINPROGRESS) {
 		return 0, err
 	}
 	return fd, nil
@@ -244,7 +248,7 @@ func (c *conn) backlog() int {
 // read reads what there is, and takes it.
 func (l *loop) read(c *conn) {
 	for range readsPerPass {
-		if c.state == stateConnecting || c.slow {
+		if c.state <= stateConnecting || c.slow {
 			return
 		}
 		n, err := unix.Read(int(c.fd), l.in)
@@ -266,7 +270,7 @@ func (l *loop) read(c *conn) {
 		l.counters.reads.Add(1)
 		l.take(c, l.in[:n])
 		// A short read has emptied the socket (epoll(7)), and more input is an event.
-		if n < len(l.in) || c.state == stateClosed {
+		if n < len(l.in) || c.state < stateConnecting {
 			return
 		}
 	}
@@ -302,8 +306,7 @@ func (l *loop) event(c *conn, ev ws.Event) {
 		l.write(c, l.out)
 	case ws.Pong:
 	case ws.Close:
-		l.counters.count("closed by the server with " + strconv.Itoa(int(ev.Code)))
-		l.end(c)
+		l.fail(c, closedError(ev.Code))
 	default:
 		l.counters.frames.Add(1)
 		if l.g.config.Protocol == Plain {
@@ -326,6 +329,9 @@ func (l *loop) fail(c *conn, err error) {
 	if c.state == stateOpen {
 		l.counters.count("closed: " + err.Error())
 		l.end(c)
+		if l.follows(c) {
+			l.goOn(c, err, true)
+		}
 		return
 	}
 	l.shut(c)
@@ -333,15 +339,9 @@ func (l *loop) fail(c *conn, err error) {
 	l.failed(c, err)
 }
 
-// end ends a connection that was open, or was refused.
+// end ends a connection that is open.
 func (l *loop) end(c *conn) {
-	wasOpen := c.state == stateOpen
 	l.shut(c)
-	if !wasOpen {
-		l.counters.connecting.Add(-1)
-		l.failed(c, errRefused)
-		return
-	}
 	l.counters.open.Add(-1)
 	l.counters.closed.Add(1)
 	if c.flying > 0 && l.traffic != nil {
@@ -349,11 +349,11 @@ func (l *loop) end(c *conn) {
 	}
 }
 
-var errRefused = errors.New("closed by the server before the welcome")
-
 // shut closes the socket and gives back what the connection holds.
 func (l *loop) shut(c *conn) {
-	_ = unix.Close(int(c.fd))
+	if c.state > stateWaiting {
+		_ = unix.Close(int(c.fd))
+	}
 	c.state, c.fd = stateClosed, -1
 	c.reader.Release()
 	if c.buf != nil {
@@ -362,12 +362,21 @@ func (l *loop) shut(c *conn) {
 	}
 }
 
-// failed counts a connection that did not come to be.
+// failed counts a connection that did not come to be, unless it goes on trying.
 func (l *loop) failed(c *conn, err error) {
 	c.state = stateClosed
+	if l.follows(c) && l.goOn(c, err, false) {
+		return
+	}
 	l.counters.failed.Add(1)
 	l.counters.count("connect: " + err.Error())
-	if l.connect != nil {
+	l.settled(c)
+}
+
+// settled counts a connection that is open, or has failed, for the job that opens it.
+func (l *loop) settled(c *conn) {
+	if c.job {
+		c.job = false
 		l.connect.done(l)
 	}
 }

@@ -36,7 +36,13 @@ func (j *connectJob) step(l *loop) int64 {
 			c = l.slots.take()
 		}
 		j.begun++
-		l.dial(c)
+		c.job = true
+		if l.follows(c) {
+			l.first(c)
+			l.connectTo(c)
+		} else {
+			l.dial(c)
+		}
 		if l.connect == nil {
 			return never // that was the last, and it failed at once
 		}

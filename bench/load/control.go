@@ -109,6 +109,8 @@ func (q *request) serve(at **Generator) (a reply, err error) {
 		r, err = g.Storm(ctx, q.N, q.Rate)
 	case "reopen":
 		r, err = g.Reopen(ctx, q.N, q.Rate)
+	case "back":
+		r, err = g.Back(ctx)
 	case "return":
 		r, err = g.Return(ctx, q.Rate)
 	case "run":
@@ -237,6 +239,11 @@ func (r *Remote) Leave(n int) (int, error) {
 // Return is Generator.Return.
 func (r *Remote) Return(rate float64, timeout time.Duration) (Result, error) {
 	return r.result(request{Command: "return", Rate: rate, Timeout: timeout})
+}
+
+// Back is Generator.Back.
+func (r *Remote) Back(timeout time.Duration) (Result, error) {
+	return r.result(request{Command: "back", Timeout: timeout})
 }
 
 // Run is Generator.Run.

@@ -22,6 +22,9 @@ func (l *loop) serverFrame(c *conn, payload []byte) {
 			return
 		}
 		c.reached(f.Welcome.Cursor)
+		if l.follows(c) {
+			l.follower(c).heardOf(f.Welcome.MapVersion)
+		}
 		if f.Welcome.Resumed {
 			l.counters.resumed.Add(1)
 		}
@@ -53,6 +56,9 @@ func (l *loop) serverFrame(c *conn, payload []byte) {
 		l.counters.count("error: " + string(f.Error.Code))
 	case codec.FrameMoved:
 		l.counters.count("moved")
+		if l.follows(c) {
+			l.moved(c, &f.Moved)
+		}
 	}
 }
 

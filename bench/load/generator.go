@@ -25,6 +25,7 @@ type Generator struct {
 	protocols []string
 	limits    ws.Limits
 	server    *net.TCPAddr
+	seeds     []*net.TCPAddr
 	feed      *net.TCPAddr
 	seed      uint32
 	epoch     time.Time // of the clock
@@ -61,6 +62,13 @@ func New(c Config) (*Generator, error) {
 		limits: ws.Limits{MessageBytes: messageBytes, Fragments: 64, Client: true},
 		seed:   rand.Uint32(),
 		server: addr, feed: feed,
+	}
+	for _, text := range c.Seeds {
+		seed, err := resolve("Seeds", text)
+		if err != nil {
+			return nil, err
+		}
+		g.seeds = append(g.seeds, seed)
 	}
 	if c.Protocol != Plain {
 		g.protocols = []string{g.encoding.Subprotocol()}
@@ -266,7 +274,8 @@ func (l *loop) giveUp() {
 	}
 	l.connect = nil
 	l.each(func(c *conn) {
-		if c.state != stateClosed && c.state != stateOpen {
+		if c.job {
+			c.job = false
 			l.fail(c, errGivenUp)
 		}
 	})
@@ -299,9 +308,10 @@ func (g *Generator) collect(before Stats, elapsed time.Duration) Result {
 		mu.Lock()
 		defer mu.Unlock()
 		all.merge(&l.results)
+		l.results.back.Reset()
 	})
 	return Result{
-		Elapsed: elapsed, Stats: g.Stats().Minus(before),
+		Elapsed: elapsed, Stats: g.Stats().Minus(before), Back: latencyOf(all.back),
 		Connect: latencyOf(all.connect), Ack: latencyOf(all.ack), Deliver: latencyOf(all.deliver),
 	}
 }

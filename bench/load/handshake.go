@@ -3,6 +3,7 @@ package load
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"strconv"
 	"strings"
 
@@ -23,11 +24,13 @@ func (l *loop) key(c *conn) (key [16]byte) {
 // request sends the request for a WebSocket, which also tells whether the socket is
 // connected. It reports whether the connection is still there.
 func (l *loop) request(c *conn) bool {
-	g := l.g
-	target, host := g.config.Path, g.config.Addr
-	if c.isFeeder() {
-		host = g.config.Feed
+	g, to := l.g, l.destination(c)
+	if l.follows(c) && l.follower(c).asking {
+		l.question(c)
+		c.state = stateRequested
+		return l.write(c, l.out)
 	}
+	target := to.path
 	var header [][2]string
 	if g.config.Protocol != Plain {
 		l.names = l.name(l.names[:0], c)
@@ -36,14 +39,22 @@ func (l *loop) request(c *conn) bool {
 		if g.config.Users < g.config.Connections {
 			target += "?device=" + strconv.Itoa(int(l.id(c))/g.config.Users)
 		}
-		if l.connect.resume && c.cursorLen > 0 {
+		if c.cursorLen > 0 && l.resumes(c) {
 			target += query(target) + codec.ParamCursor + "=" + string(c.cursor[:c.cursorLen])
 		}
+		if l.follows(c) && l.follower(c).lead > 0 {
+			target += query(target) + codec.ParamMapVersion + "=" + strconv.FormatUint(l.follower(c).lead, 10)
+		}
 	}
-	l.out = ws.AppendRequest(l.out[:0], host, target, l.key(c), g.protocols, header...)
+	l.out = ws.AppendRequest(l.out[:0], to.host, target, l.key(c), g.protocols, header...)
 	c.state = stateRequested
 	// It is below a kilobyte, and the socket's buffer is empty: it is taken whole.
 	return l.write(c, l.out)
+}
+
+// resumes reports whether a connection goes on from its cursor.
+func (l *loop) resumes(c *conn) bool {
+	return c.job && l.connect.resume || l.follows(c) && l.follower(c).lost
 }
 
 // query returns what the next parameter of a target begins with.
@@ -70,6 +81,12 @@ func (l *loop) answer(c *conn, p []byte) []byte {
 		return nil
 	}
 	if _, err := ws.ParseResponse(p, l.key(c), l.g.protocols); err != nil {
+		if e := (*ws.StatusError)(nil); errors.As(err, &e) && !whole(e) && len(p) <= ws.MaxHead {
+			if c.buf == nil {
+				c.buf = buffer.Append(nil, p)
+			}
+			return nil
+		}
 		l.fail(c, err)
 		return nil
 	}
@@ -88,17 +105,25 @@ func (l *loop) answer(c *conn, p []byte) []byte {
 
 // welcomed makes a connection an open one.
 func (l *loop) welcomed(c *conn) {
-	l.results.connect.RecordValue(l.micros(int64(c.sum)))
+	began := int64(c.sum)
 	c.sum, c.state, c.away = 0, stateOpen, false
+	took := l.results.connect
+	if l.follows(c) {
+		f := l.follower(c)
+		if began = f.began; f.lost {
+			took = l.results.back
+			c.sum, c.count, c.partial = f.sum, f.count, c.partial || f.partial
+		}
+		f.lost, f.welcomed = false, seconds(l.now)
+	}
+	took.RecordValue(l.micros(began))
 	l.counters.connecting.Add(-1)
 	l.counters.open.Add(1)
 	l.counters.opened.Add(1)
-	if j := l.connect; j != nil {
-		if j.hangup {
-			l.end(c)
-		}
-		j.done(l)
+	if c.job && l.connect.hangup {
+		l.end(c)
 	}
+	l.settled(c)
 }
 
 // micros returns the microseconds since a time, at least 0 and at most what a

@@ -17,6 +17,27 @@ const (
 	// kernel would drop requests and try them again a second later.
 	connecting = 1024
 
+	// maxNodes is how many nodes are known at most, those that were given and those that
+	// others direct to.
+	maxNodes = 255
+
+	// maxLed is how many times in a row a connection is led to another node without having
+	// lasted for stableSeconds, maxOlder how many answers in a row are taken for those of
+	// nodes that do not know the newest map yet: both of docs/protocol.md.
+	maxLed        = 5
+	maxOlder      = 8
+	stableSeconds = 30
+
+	// minBackoff and maxBackoff bound the bound of a random pause before a connection is
+	// tried again, and maxPause what a server may ask for: those of tools/client.
+	minBackoff = 500 * time.Millisecond
+	maxBackoff = 30 * time.Second
+	maxPause   = time.Minute
+
+	// openTimeout is how long it may take to be welcomed, and routeTimeout to get a route.
+	openTimeout  = 10 * time.Second
+	routeTimeout = 3 * time.Second
+
 	// readBuffer is the loop's buffer for reading, which all its connections share.
 	readBuffer = 256 << 10
 

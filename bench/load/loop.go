@@ -3,7 +3,6 @@ package load
 import (
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"runtime"
 	"sync"
 	"time"
@@ -44,9 +43,11 @@ type loop struct {
 	results      results
 	rng          *rand.Rand
 	signer       *signer
-	server, feed unix.Sockaddr // every use writes to them
-	feeders      slots         // by partition; see Generator.OpenFeed
-	feederNames  [][]byte      // their users
+	nodes        []endpoint // that at Config.Addr, the Seeds, and those that others direct to
+	feed         endpoint   // at Config.Feed
+	wakes        wakes      // connections that are on their way, with Config.Follow
+	feeders      slots      // by partition; see Generator.OpenFeed
+	feederNames  [][]byte   // their users
 	events       []unix.EpollEvent
 	in           []byte // what was read
 	out          []byte // what is being written
@@ -75,19 +76,17 @@ func newLoop(g *Generator, index int) (*loop, error) {
 		events: make([]unix.EpollEvent, 512),
 		in:     make([]byte, readBuffer),
 	}
-	l.server, l.feed = sockaddr(g.server), sockaddr(g.feed)
+	l.nodes = []endpoint{newEndpoint(g.config.Addr, g.config.Path, g.server)}
+	for i, host := range g.config.Seeds {
+		l.nodes = append(l.nodes, newEndpoint(host, g.config.Path, g.seeds[i]))
+	}
+	l.feed = newEndpoint(g.config.Feed, g.config.Path, g.feed)
+	l.slots.follow = g.config.Follow
 	if g.config.Protocol != Plain {
 		l.signer = newSigner(g.config.Key, time.Now())
 	}
 	l.results.init()
 	return l, nil
-}
-
-func sockaddr(a *net.TCPAddr) unix.Sockaddr {
-	if ip := a.IP.To4(); ip != nil {
-		return &unix.SockaddrInet4{Port: a.Port, Addr: [4]byte(ip)}
-	}
-	return &unix.SockaddrInet6{Port: a.Port, Addr: [16]byte(a.IP.To16())}
 }
 
 // run is the loop's goroutine. ready is told when it works, or why it cannot. All loops
@@ -167,7 +166,7 @@ func (l *loop) serve() {
 			}
 		}
 		for _, slot := range again {
-			if c := l.conn(slot); c.state != stateClosed {
+			if c := l.conn(slot); c.state > stateConnecting {
 				l.read(c)
 			}
 		}
@@ -178,7 +177,7 @@ func (l *loop) serve() {
 // there is more to do, else for ever, with the timer set.
 func (l *loop) schedule() int {
 	l.now = l.g.now()
-	next := l.sweep()
+	next := min(l.sweep(), l.wakeUp())
 	if l.connect != nil {
 		next = min(next, l.connect.step(l))
 	}
@@ -229,7 +228,7 @@ func (l *loop) drain(fd int) {
 // ready takes an event of a connection.
 func (l *loop) ready(ev unix.EpollEvent) {
 	c := l.conn(ev.Fd)
-	if c.state == stateClosed || int32(c.attempt) != ev.Pad {
+	if c.state < stateConnecting || int32(c.attempt) != ev.Pad {
 		return // closed since, by an event before this one
 	}
 	if ev.Events&(unix.EPOLLOUT|unix.EPOLLERR|unix.EPOLLHUP) != 0 && !l.writable(c) {

@@ -108,13 +108,18 @@ func (l *loop) begin(j *trafficJob) {
 	l.each(func(c *conn) {
 		if c.state == stateOpen || c.away {
 			c.sum, c.count, c.flying, c.partial = 0, 0, 0, c.slow
+			if l.follows(c) {
+				f := l.follower(c)
+				f.sum, f.count, f.partial = 0, 0, c.slow
+			}
 		} else {
 			c.partial = true
 		}
 	})
 }
 
-// await waits until every connection has what it should have, or the time is over.
+// await waits until every connection has what it should have, those that are on their way
+// back included, or the time is over.
 func (g *Generator) await(b *book, end time.Time) Check {
 	for {
 		began := time.Now()
@@ -126,7 +131,8 @@ func (g *Generator) await(b *book, end time.Time) Check {
 			defer mu.Unlock()
 			total.add(c)
 		})
-		if total.Lost == 0 || time.Now().After(end) {
+		away := g.config.Follow && g.Stats().Connecting > 0
+		if total.Lost == 0 && !away || time.Now().After(end) {
 			return total
 		}
 		// Looking at a million connections takes a while, which others need.

@@ -95,6 +95,10 @@ func appendHex32(dst []byte, v uint32) []byte {
 
 // appendUser appends the name of a user.
 func (c *Config) appendUser(dst []byte, user uint32) []byte {
+	return c.appendNumber(dst, c.number(user))
+}
+
+func (c *Config) appendNumber(dst []byte, number uint32) []byte {
 	dst = append(dst, c.Prefix...)
-	return strconv.AppendUint(dst, uint64(user), 10)
+	return strconv.AppendUint(dst, uint64(number), 10)
 }

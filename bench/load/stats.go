@@ -14,6 +14,7 @@ import (
 type counters struct {
 	connecting, open, flying                            atomic.Int64 // gauges
 	opened, resumed, failed, closed                     atomic.Int64
+	retried, directed, asked                            atomic.Int64
 	sent, stored, rejected, unknown, unsent             atomic.Int64
 	retryable                                           atomic.Int64 // of those rejected
 	deliveries, frames, bytes, reads, heartbeats, pings atomic.Int64
@@ -39,13 +40,20 @@ func (c *counters) count(event string) {
 type Stats struct {
 	// Connections: being opened and open now; and all that were ever opened, those of them
 	// that went on from a cursor with nothing missing, that could not be opened, and that
-	// ended after they were.
+	// ended after they were. With Config.Follow one that pauses before it tries again is
+	// being opened.
 	Connecting int64 `json:"connecting"`
 	Open       int64 `json:"open"`
 	Opened     int64 `json:"opened"`
 	Resumed    int64 `json:"resumed"`
 	Failed     int64 `json:"failed"`
 	Closed     int64 `json:"closed"`
+
+	// Attempts that failed and were made again, times that a connection was directed to
+	// another node, and questions for the route; with Config.Follow.
+	Retried  int64 `json:"retried,omitempty"`
+	Directed int64 `json:"directed,omitempty"`
+	Asked    int64 `json:"asked,omitempty"`
 
 	// Sends: on their way now; all that were sent, their answers (no answer counts as
 	// Unknown; Retryable are those of Rejected that a client would send again), and those
@@ -88,6 +96,9 @@ func (s *Stats) add(c *counters) {
 	s.Resumed += c.resumed.Load()
 	s.Failed += c.failed.Load()
 	s.Closed += c.closed.Load()
+	s.Retried += c.retried.Load()
+	s.Directed += c.directed.Load()
+	s.Asked += c.asked.Load()
 	s.InFlight += c.flying.Load()
 	s.Sent += c.sent.Load()
 	s.Stored += c.stored.Load()
@@ -123,6 +134,9 @@ func (s Stats) Minus(before Stats) Stats {
 	d.Resumed -= before.Resumed
 	d.Failed -= before.Failed
 	d.Closed -= before.Closed
+	d.Retried -= before.Retried
+	d.Directed -= before.Directed
+	d.Asked -= before.Asked
 	d.Sent -= before.Sent
 	d.Stored -= before.Stored
 	d.Rejected -= before.Rejected
@@ -166,12 +180,13 @@ func (s *Stats) NothingWrong() bool {
 // results are the latencies of a loop, in microseconds.
 type results struct {
 	connect *hdrhistogram.Histogram // from the socket to the welcome
+	back    *hdrhistogram.Histogram // from a loss to the welcome after it
 	ack     *hdrhistogram.Histogram // from the time a send was due to its ack
 	deliver *hdrhistogram.Histogram // from there to a delivery
 }
 
 func (r *results) init() {
-	for _, h := range []**hdrhistogram.Histogram{&r.connect, &r.ack, &r.deliver} {
+	for _, h := range []**hdrhistogram.Histogram{&r.connect, &r.back, &r.ack, &r.deliver} {
 		*h = newHistogram()
 	}
 }
@@ -182,6 +197,7 @@ func newHistogram() *hdrhistogram.Histogram {
 
 func (r *results) merge(o *results) {
 	r.connect.Merge(o.connect)
+	r.back.Merge(o.back)
 	r.ack.Merge(o.ack)
 	r.deliver.Merge(o.deliver)
 }
@@ -213,7 +229,8 @@ type Result struct {
 	Elapsed time.Duration `json:"elapsed_ns"` // until the last was open or answered
 	Arrived time.Duration `json:"arrived_ns"` // until the last delivery of a run
 	Stats   Stats         `json:"stats"`      // of this time only, but for the gauges
-	Connect Latency       `json:"connect"`    // from the socket to the welcome
+	Connect Latency       `json:"connect"`    // from the first attempt to the welcome
+	Back    Latency       `json:"back"`       // from a loss to the welcome, with Config.Follow, since the result before
 	Ack     Latency       `json:"ack"`        // from when a send was due to its answer
 	Deliver Latency       `json:"deliver"`    // and to its deliveries
 	Check   Check         `json:"check"`      // of a run

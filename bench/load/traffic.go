@@ -232,7 +232,7 @@ func (t *trafficJob) send(l *loop, due int64) bool {
 
 // maySend reports whether a connection can send.
 func maySend(c *conn) bool {
-	return c.state == stateOpen && !c.slow && c.backlog() < maxBacklog && c.flying < maxFlying
+	return c.state == stateOpen && !c.slow && !c.leaving && c.backlog() < maxBacklog && c.flying < maxFlying
 }
 
 // maxFlying keeps a connection below the default of the node's limits.in_flight.

@@ -252,6 +252,9 @@ func TestConnSize(t *testing.T) {
 	if n := unsafe.Sizeof(conn{}); n > 128 {
 		t.Errorf("a connection takes %d bytes", n)
 	}
+	if n := unsafe.Sizeof(follower{}); n > 56 {
+		t.Errorf("what a connection has with Follow takes %d bytes", n)
+	}
 }
 
 // TestGivingUp: connections that get no answer are given up, and the next try does

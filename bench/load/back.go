@@ -1,0 +1,27 @@
+package load
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Back waits until no connection is on its way, so that all that were lost have come back,
+// which they do by themselves with Config.Follow. Result.Back tells how long that took each,
+// since the last result of this generator.
+func (g *Generator) Back(ctx context.Context) (Result, error) {
+	before, start := g.Stats(), g.now()
+	look := time.NewTicker(checkEvery)
+	defer look.Stop()
+	var err error
+	for err == nil && g.Stats().Connecting > 0 {
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			err = fmt.Errorf("load: %d connections are still on their way: %w", g.Stats().Connecting, ctx.Err())
+		}
+	}
+	r := g.collect(before, time.Duration(g.now()-start))
+	r.Connect, r.Ack, r.Deliver = Latency{}, Latency{}, Latency{}
+	return r, err
+}

@@ -71,6 +71,9 @@ type Phase struct {
 	Ack, Deliver Latency  // as in a Step
 }
 
+// Length returns how long the phase lasted.
+func (p Phase) Length() time.Duration { return p.End - p.Begin }
+
 // Fault is a fault that the run did to the cluster.
 type Fault struct {
 	N            int

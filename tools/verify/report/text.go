@@ -37,14 +37,14 @@ func (r *Report) textFaults(b *strings.Builder) {
 	fmt.Fprintf(b, "faults: %d of %d have hit\n", hit, all)
 	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
 	for _, f := range r.Story.Faults {
-		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\n", moment(f.Begin), printable(f.Kind), printable(f.Target), f.lasted(), printable(f.seen()))
+		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\n", moment(f.Begin), printable(f.Kind), printable(f.Target), f.Lasted(), printable(f.seen()))
 	}
 	_ = t.Flush() // to memory
 	b.WriteByte('\n')
 }
 
-// lasted says how long a fault lasted.
-func (f *Fault) lasted() string {
+// Lasted says how long a fault lasted, for people.
+func (f Fault) Lasted() string {
 	if f.End == Never {
 		return "not undone"
 	}
@@ -52,7 +52,7 @@ func (f *Fault) lasted() string {
 }
 
 // seen says how a fault was seen.
-func (f *Fault) seen() string {
+func (f Fault) seen() string {
 	switch {
 	case f.Hit == Never:
 		return "did not hit"

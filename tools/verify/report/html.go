@@ -1,0 +1,120 @@
+package report
+
+import (
+	_ "embed"
+	"fmt"
+	"html/template"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/godwit-im/godwit/tools/verify/check"
+)
+
+//go:embed page.html
+var pageText string
+
+var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
+	"clock": clock, "moment": moment, "span": span, "count": count, "size": size,
+	"word": func(v check.Verdict) string { return verdicts[v].word },
+	"share": func(a Attempts) string {
+		if share, ok := a.Availability(); ok {
+			return percent(share)
+		}
+		return "–"
+	},
+	"quantile": func(l Latency, d time.Duration) string {
+		if l.Count == 0 {
+			return "–"
+		}
+		return span(d)
+	},
+	"args": func(p *page, f figure) any {
+		return struct {
+			Page   *page
+			Figure figure
+		}{p, f}
+	},
+}).Parse(pageText))
+
+// page is what the template shows.
+type page struct {
+	*Report
+	Headline string
+	Start    string // of the run
+	Tiles    []tile
+	Violated []check.Finding
+	Figures  []figure
+}
+
+// tile is a number that says much.
+type tile struct {
+	Name, Value, More string
+}
+
+// WriteHTML writes the report as one file that fetches nothing and runs no scripts.
+func (r *Report) WriteHTML(w io.Writer) error {
+	p := &page{
+		Report: r, Headline: headlines[r.Outcome], Violated: r.findings(check.Violated), Tiles: r.tiles(),
+	}
+	if r.Story != nil {
+		p.Figures = r.Story.figures()
+		p.Start = time.UnixMilli(r.Story.Run.Start).UTC().Format("2 January 2006, 15:04 UTC")
+	}
+	if err := pageTemplate.Execute(w, p); err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	return nil
+}
+
+var headlines = map[check.Outcome]string{check.Passed: "Passed", check.Failed: "Failed", check.Unknown: "Unknown"}
+
+func (r *Report) tiles() []tile {
+	var list []tile
+	if r.Check != nil {
+		byVerdict := make(map[check.Verdict]int)
+		for _, f := range r.Check.Findings {
+			byVerdict[f.Verdict]++
+		}
+		var more []string
+		for _, v := range []check.Verdict{check.Violated, check.NotTested} {
+			if n := byVerdict[v]; n > 0 {
+				more = append(more, fmt.Sprint(n, " ", verdicts[v].word))
+			}
+		}
+		list = append(list, tile{"checks kept", fmt.Sprintf("%d of %d", byVerdict[check.OK], len(r.Check.Findings)), strings.Join(more, ", ")})
+	}
+	s := r.Story
+	if s == nil {
+		return list
+	}
+	acked := tile{Name: "messages acknowledged", Value: count(s.Totals.Attempts.Stored), More: count(s.Totals.Deliveries) + " deliveries"}
+	if r.Check != nil {
+		acked.Value = count(r.Check.Stats.Acked)
+	}
+	list = append(list, acked)
+	if hit, all := s.hit(); all > 0 {
+		list = append(list, tile{"faults that hit", fmt.Sprintf("%d of %d", hit, all), fmt.Sprint(s.kinds(), " kinds")})
+	} else {
+		list = append(list, tile{"faults", "none", ""})
+	}
+	if share, ok := s.Totals.Attempts.Availability(); ok {
+		list = append(list, tile{"of sends stored", percent(share), "at the attempt"})
+	}
+	if l := s.Totals.Ack; l.Count > 0 {
+		list = append(list, tile{"median to ack", span(l.P50), "99 % within " + span(l.P99)})
+	}
+	if l := s.Totals.Deliver; l.Count > 0 {
+		list = append(list, tile{"median to device", span(l.P50), "99 % within " + span(l.P99)})
+	}
+	return list
+}
+
+// kinds returns how many kinds of faults there were.
+func (s *Story) kinds() int {
+	kinds := make(map[string]bool)
+	for _, f := range s.Faults {
+		kinds[f.Kind] = true
+	}
+	return len(kinds)
+}

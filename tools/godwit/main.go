@@ -64,6 +64,7 @@ func newRoot() *cobra.Command {
 		newServe(),
 		newToken(),
 		newTopics(),
+		newVerify(),
 		newVersion(),
 	)
 	markFailures(root)

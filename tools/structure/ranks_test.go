@@ -85,6 +85,7 @@ var ranks = map[string]int{
 	"tools/verify/report":  2,
 	"tools/verify/world":   1,
 	"tools/verify/rawlog":  2,
+	"tools/verify/run":     9,
 
 	// What shows that it can fail.
 	"tools/verify/mutation":           1,

@@ -62,3 +62,11 @@ func (c Config) replication() (replicas, insync int) {
 	}
 	return 1, 1
 }
+
+// Names returns the names of the processes that there will be of each kind.
+func (c Config) Names() (nodes, brokers, history []string) {
+	if c.History {
+		history = []string{historyName}
+	}
+	return names("n", c.Nodes), names("kafka", c.Brokers), history
+}

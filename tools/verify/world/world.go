@@ -49,10 +49,7 @@ func Start(ctx context.Context, c Config) (*World, error) {
 		members: make(map[string]*member), links: make(map[link][]*proxy.Proxy),
 		urls: make(map[string]string), admin: make(map[string]string),
 	}
-	w.nodes, w.brokers = names("n", c.Nodes), names("kafka", c.Brokers)
-	if c.History {
-		w.history = []string{historyName}
-	}
+	w.nodes, w.brokers, w.history = c.Names()
 	if err := w.begin(ctx); err != nil {
 		w.Close()
 		return nil, err

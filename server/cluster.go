@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync/atomic"
@@ -78,11 +79,7 @@ func verifyClusterTopics(ctx context.Context, c *config.Config, kc kafka.Config,
 // live returns what takes the settings that change while the node runs.
 func (n *Node) live(c *config.Config, o *Options) func(cluster.Live) {
 	return func(l cluster.Live) {
-		perSecond, burst := l.SendsPerSecond, l.SendsBurst
-		if perSecond == 0 {
-			perSecond, burst = c.Limits.SendsPerSecond, c.Limits.SendsBurst
-		}
-		n.rate.Set(perSecond, max(perSecond, burst))
+		n.rate.Set(sends(l, &c.Limits))
 		level := l.LogLevel
 		if level == "" {
 			level = c.Log.Level
@@ -96,6 +93,13 @@ func (n *Node) live(c *config.Config, o *Options) func(cluster.Live) {
 		}
 		o.Log.Info("the cluster's settings are in force", attrs...)
 	}
+}
+
+// sends returns the bounds of a connection's sends: of each number that of the cluster, if
+// it has one, else that of the node. A second's worth may always come at once.
+func sends(l cluster.Live, limits *config.Limits) (perSecond, burst int) {
+	perSecond = cmp.Or(l.SendsPerSecond, limits.SendsPerSecond)
+	return perSecond, max(perSecond, cmp.Or(l.SendsBurst, limits.SendsBurst))
 }
 
 // Degraded reports whether the node has lost its log. Any goroutine may call it.

@@ -39,7 +39,8 @@ func (m Moment) alive(n Node) bool { return n.State != Left && !m.Suspected[n.ID
 //   - remove: only a node without partitions is forgotten, and not the last active
 //     one.
 //   - move: to an active node that is not suspected, no more partitions than
-//     moves_in_flight allows, and none that is on its way elsewhere.
+//     moves_in_flight allows, and none that is on its way elsewhere. A partition that
+//     nobody owns has not to be moved: the node owns it at once.
 //   - weight: some active node must keep one above 0.
 //   - settings: within their bounds.
 func Judge(s *Snapshot, r Request, m Moment) ([]Change, error) {
@@ -231,6 +232,7 @@ func (j judge) move(r Request) ([]Change, error) {
 	}
 	var changes []Change
 	var moving []backplane.Partition
+	begin := 0
 	for _, p := range r.Partitions.Partitions() {
 		if j.s.Protected(PartitionKey(p)) {
 			return nil, refuse(CodeNewerRecord, "The record of partition %d was written by a newer version of godwit.", p)
@@ -242,16 +244,20 @@ func (j judge) move(r Request) ([]Change, error) {
 		case a.Next != "":
 			moving = append(moving, p)
 			continue
+		case a.Owner == "":
+			a.Owner, a.Previous = to.ID, ""
+		default:
+			a.Next = to.ID
+			begin++
 		}
-		a.Next = to.ID
 		changes = append(changes, Put(a))
 	}
 	if len(moving) > 0 {
 		return nil, refuse(CodeMoving, "The partitions %s are on their way elsewhere.", RangesOf(moving))
 	}
 	inFlight, most := j.s.inFlight(), j.s.settings.Live.MovesInFlight
-	if len(changes)+inFlight > most {
-		return nil, refuse(CodeTooManyMoves, "%d partitions are on their way, and %d more would be: moves_in_flight is %d.", inFlight, len(changes), most)
+	if begin+inFlight > most {
+		return nil, refuse(CodeTooManyMoves, "%d partitions are on their way, and %d more would be: moves_in_flight is %d.", inFlight, begin, most)
 	}
 	return changes, nil
 }

@@ -219,6 +219,11 @@ func TestJudge(t *testing.T) {
 		{name: "move again", r: move("3-4", "b")},
 		{name: "move what moves elsewhere", r: move("3", "a"), code: cluster.CodeMoving},
 		{name: "move too many", r: move("0-2", "b"), code: cluster.CodeTooManyMoves},
+		{name: "move what nobody owns", s: s.With(cluster.Delete("partition/0"), cluster.Delete("partition/1"), cluster.Delete("partition/2")), r: move("0-2,7", "a"),
+			want: []cluster.Change{
+				cluster.Put(cluster.Assignment{Partition: 0, Owner: "a"}), cluster.Put(cluster.Assignment{Partition: 1, Owner: "a"}),
+				cluster.Put(cluster.Assignment{Partition: 2, Owner: "a"}), cluster.Put(cluster.Assignment{Partition: 7, Owner: "b", Next: "a", Previous: "a"}),
+			}},
 		{name: "move nothing", r: move("", "b"), code: cluster.CodeBadPartitions},
 		{name: "move what is not there", r: move("7-8", "b"), code: cluster.CodeBadPartitions},
 		{name: "move a newer record", r: move("5", "b"), code: cluster.CodeNewerRecord},

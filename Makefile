@@ -13,7 +13,7 @@ TEST_FLAGS ?= -race -shuffle=on -timeout 15m
 
 GO_FILES = find . -name '*.go' -not -path './.cache/*' -not -path '*/node_modules/*'
 
-.PHONY: help build run test prepare test-flags lint generate fuzz kafka kafka-stop cassandra cassandra-stop bench-peers bench bench-quick bench-million clean
+.PHONY: help build run test prepare test-flags lint generate fuzz kafka kafka-stop cassandra cassandra-stop bench-peers bench bench-quick bench-million verify clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,15 @@ bench-quick: ## run every benchmark once at a small size, to see that it works
 bench-million: BENCH = ^BenchmarkMillion$$
 bench-million: ## hold a million connections in one process (24 GiB of memory)
 	GODWIT_REQUIRE_SERVICES=1 $(GO) test ./bench $(BENCH_FLAGS) -conns 1000000 -progress -timeout 3h
+
+# Four clusters, each under load for VERIFY_DURATION; with starting, healing and reading it
+# takes about 20 minutes. SEED is that of the first.
+VERIFY_DURATION ?= 4m
+SEED ?= 1
+
+verify: build ## test on clusters under faults that nothing acknowledged is lost (20 minutes)
+	@bash tools/setup/all.sh
+	@bash tools/verify/suite.sh $(VERIFY_DURATION) $(SEED) godwit-verify
 
 kafka: ## start Apache Kafka on port 9092
 	@bash tools/kafka/kafka.sh start

@@ -1,0 +1,59 @@
+package main_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestVerifyUsage(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		args, want string
+	}{
+		{"--url ws://127.0.0.1:1 --nodes 5", "--nodes and --url exclude each other: nothing is started for a cluster of your own, and no fault is done to it"},
+		{"--kafka 127.0.0.1:9092", "--kafka is for a cluster of your own: name it with --url"},
+		{"--history paper", `--history is "paper": must be cassandra, pebble or none`},
+		{"--faults node-paint", `nemesis: "node-paint" is no kind of fault`},
+		{"--brokers 2 --faults none", "world: Brokers is 2: must be 1 or 3"},
+		{"--users 1 --faults none", "workload: Users is 1"},
+		{"--history pebble --faults none", `run: History is "pebble" and Nodes 3: the files of Pebble belong to one node`},
+		{"--url http://127.0.0.1:8080", `--url is "http://127.0.0.1:8080": must be a ws or wss URL, such as ws://127.0.0.1:8080`},
+		{"--url ws://127.0.0.1:8080 --token-key-file nothing", "auth: the token key cannot be read"},
+		{"--duration 5s --faults node-kill", "nemesis: the duration is too short for any fault"},
+	} {
+		r := godwit(t, root, nil, append([]string{"verify", "--report", t.TempDir()}, strings.Fields(test.args)...)...)
+		if r.status != 2 || r.stdout != "" || !strings.HasPrefix(r.stderr, "godwit: "+test.want) {
+			t.Errorf("godwit verify %s: exit status %d\nstandard output: %s\nstandard error:  %swant:            %s", test.args, r.status, r.stdout, r.stderr, test.want)
+		}
+	}
+	r := godwit(t, t.TempDir(), nil, "verify")
+	if r.status != 2 || !strings.Contains(r.stderr, "run this in a checkout of godwit") {
+		t.Errorf("outside of a checkout: exit status %d, %s", r.status, r.stderr)
+	}
+}
+
+// TestVerifyOwn verifies a godwit dev, whose log nobody else can read: all that can be tested
+// passes, and the outcome is unknown. Then it is asked for history that is not kept.
+func TestVerifyOwn(t *testing.T) {
+	data, out := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "an 'out'")
+	url := startDev(t, data)
+	r := godwit(t, "", nil, "verify", "--url", url, "--data", data, "--report", out, "--users", "6", "--rate", "40", "--duration", "5s", "--seed", "3")
+	if r.status != 2 || !strings.Contains(r.stdout, "UNKNOWN: ") || !strings.Contains(r.stdout, "stored_in_log: the log was not read") {
+		t.Fatalf("exit status %d\n%s%s", r.status, r.stdout, r.stderr)
+	}
+	again := "again: godwit verify --data=" + data + " --duration=5s --rate=40 '--report=" + strings.ReplaceAll(out, "'", `'\''`) +
+		"' --url=" + url + " --users=6 --seed=3\n"
+	if !strings.HasPrefix(r.stderr, "seed 3; "+again) || !strings.HasSuffix(r.stdout, again) {
+		t.Errorf("standard error begins with\n%.300s\nstandard output ends with\n%s\nwant\n%s", r.stderr, r.stdout[max(0, len(r.stdout)-300):], again)
+	}
+	for _, name := range []string{"events.jsonl", "report.html", "report.json"} {
+		if _, err := os.Stat(filepath.Join(out, name)); err != nil {
+			t.Error(err)
+		}
+	}
+}

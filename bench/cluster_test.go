@@ -32,6 +32,15 @@ type fleet struct {
 // launchFleet starts a cluster: n active nodes, n1 and on, and a standby named spare.
 func launchFleet(b *testing.B, partitions int32, n int) *fleet {
 	b.Helper()
+	f := launchActive(b, partitions, n)
+	f.start(b, "spare", "standby")
+	f.settle(b, n)
+	return f
+}
+
+// launchActive starts a cluster of n active nodes, n1 and on.
+func launchActive(b *testing.B, partitions int32, n int) *fleet {
+	b.Helper()
 	signs, err := auth.OpenDevKey(b.TempDir())
 	if err != nil {
 		b.Fatal(err)
@@ -45,7 +54,6 @@ func launchFleet(b *testing.B, partitions int32, n int) *fleet {
 	for i := range n {
 		f.start(b, fmt.Sprintf("n%d", i+1), "active")
 	}
-	f.start(b, "spare", "standby")
 	f.settle(b, n)
 	return f
 }

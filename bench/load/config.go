@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"regexp"
+	"time"
 
 	"github.com/godwit-im/godwit/backplane"
 	"github.com/godwit-im/godwit/codec"
@@ -46,6 +47,9 @@ type Config struct {
 	// host:port.
 	Follow bool     `json:"follow,omitempty"`
 	Seeds  []string `json:"seeds,omitempty"`
+	// MaxBackoff is up to where the bound of the random pause before an attempt grows, by
+	// default 30 seconds, as with tools/client.
+	MaxBackoff time.Duration `json:"max_backoff_ns,omitempty"`
 	// Feed is the host:port of another node of the same log, where messages of the shape
 	// Group then come from: see Generator.OpenFeed. The node at Addr has nothing but the
 	// deliveries to do.
@@ -106,8 +110,12 @@ func (c *Config) complete() error {
 	}
 	check(!c.Follow || c.Protocol != Plain && c.Feed == "", "Follow needs godwit's protocol, and goes without a Feed")
 	check(len(c.Seeds) == 0 || c.Follow && len(c.Seeds) < maxNodes, "Seeds has %d nodes: they are for Follow, and %d at most", len(c.Seeds), maxNodes-1)
+	check(c.MaxBackoff == 0 || c.Follow && c.MaxBackoff >= minBackoff, "MaxBackoff is %v: it is for Follow, and at least %v", c.MaxBackoff, minBackoff)
 	check(c.MSS == 0 || c.MSS >= 536 && c.MSS <= 65_495, "MSS is %d: it must be 536 to 65495", c.MSS)
 	check(c.ReceiveBuffer >= 0, "ReceiveBuffer is %d: it must not be negative", c.ReceiveBuffer)
+	if c.Follow && c.MaxBackoff == 0 {
+		c.MaxBackoff = defaultMaxBackoff
+	}
 	if c.Path == "" {
 		c.Path = "/"
 		if c.Protocol != Plain {

@@ -135,7 +135,7 @@ func (l *loop) goOn(c *conn, err error, open bool) bool {
 		return true
 	}
 	f.ask = what != again
-	l.pause(c, pause+f.backoff(l.rng))
+	l.pause(c, pause+f.backoff(l.rng, l.g.config.MaxBackoff))
 	return true
 }
 
@@ -187,11 +187,11 @@ var errOlder = errors.New("the map is older than one that is known")
 // heardOf notes the version of the map by which a node has welcomed the connection.
 func (f *follower) heardOf(version uint64) { f.version = max(f.version, version) }
 
-// backoff returns a random pause before the next attempt, in nanoseconds, whose bound grows
-// with the failures.
-func (f *follower) backoff(rng *rand.Rand) time.Duration {
-	bound := min(minBackoff<<min(f.failures, 16), maxBackoff)
-	f.failures = min(f.failures+1, 16)
+// backoff returns a random pause before the next attempt, whose bound grows with the
+// failures up to most.
+func (f *follower) backoff(rng *rand.Rand, most time.Duration) time.Duration {
+	bound := min(minBackoff<<f.failures, most)
+	f.failures = min(f.failures+1, 16) // enough for any bound
 	return time.Duration(rng.Int64N(int64(bound) + 1))
 }
 

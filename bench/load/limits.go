@@ -28,11 +28,12 @@ const (
 	maxOlder      = 8
 	stableSeconds = 30
 
-	// minBackoff and maxBackoff bound the bound of a random pause before a connection is
-	// tried again, and maxPause what a server may ask for: those of tools/client.
-	minBackoff = 500 * time.Millisecond
-	maxBackoff = 30 * time.Second
-	maxPause   = time.Minute
+	// minBackoff is the least bound of a random pause before a connection is tried again,
+	// defaultMaxBackoff that of Config.MaxBackoff, and maxPause what a server may ask for:
+	// those of tools/client.
+	minBackoff        = 500 * time.Millisecond
+	defaultMaxBackoff = 30 * time.Second
+	maxPause          = time.Minute
 
 	// openTimeout is how long it may take to be welcomed, and routeTimeout to get a route.
 	openTimeout  = 10 * time.Second

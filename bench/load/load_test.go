@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/godwit-im/godwit/backplane"
 	"github.com/godwit-im/godwit/backplane/kafka"
 	"github.com/godwit-im/godwit/backplane/kafkatest"
 	"github.com/godwit-im/godwit/codec"
@@ -300,6 +301,11 @@ func TestConfigIsChecked(t *testing.T) {
 		"Addr":        func(c *Config) { c.Addr = ":80" },
 		"Tables":      func(c *Config) { c.Tables, c.Loops, c.Connections = true, 1, perTable+1 },
 		"MSS":         func(c *Config) { c.MSS = 1 },
+		"Follow":      func(c *Config) { c.Follow, c.Protocol = true, Plain },
+		"Seeds":       func(c *Config) { c.Seeds = []string{"127.0.0.1:2"} },
+		"Seeds is \"": func(c *Config) { c.Follow, c.Seeds = true, []string{":2"} },
+		"MaxBackoff":  func(c *Config) { c.Follow, c.MaxBackoff = true, time.Millisecond },
+		"Lives":       func(c *Config) { c.Partitions, c.Lives = 4, []backplane.Partition{4} },
 		"ReceiveBuf":  func(c *Config) { c.ReceiveBuffer = -1 },
 	} {
 		c := good

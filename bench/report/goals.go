@@ -34,6 +34,7 @@ var Goals = []Goal{
 	{"Million", "lost", 0},
 	{"Failover", "detect-ms", 4000},
 	{"Failover", "first-message-ms", 5000},
+	{"ReconnectStorm/patient", "x-p99", 2},
 	{"ConfigPropagation", "p99-ms", 1000},
 }
 

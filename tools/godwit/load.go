@@ -22,13 +22,14 @@ import (
 
 // loadFlags are the flags of godwit load.
 type loadFlags struct {
-	url, data, keyFile, encoding string
-	fanout, slow, storm          int
-	connectRate                  float64
-	stormEvery                   time.Duration
-	asJSON                       bool
-	config                       load.Config
-	traffic                      load.Traffic
+	urls                    []string
+	data, keyFile, encoding string
+	fanout, slow, storm     int
+	connectRate             float64
+	stormEvery              time.Duration
+	asJSON                  bool
+	config                  load.Config
+	traffic                 load.Traffic
 }
 
 func newLoad() *cobra.Command {
@@ -48,6 +49,11 @@ The users are named load-0, load-1 and so on. Their tokens are signed with the s
 in --token-key-file (HS256), or with the development key in the data folder of godwit
 dev. The URL is that of one node, and all users must live there; it must begin with
 ws, not wss.
+
+With --follow they are clients of a cluster: --url names one or more of its nodes, they go
+where these direct them, and come back when they are lost, with their cursors and after
+pauses that grow and are random. So it tells what the death, a drain or a restart of a node
+does to them: kill one while it runs.
 
 With --rate messages are sent at fixed times, however long the answers take, and
 latencies count from those times. Without it (0) there are always --in-flight messages
@@ -78,7 +84,8 @@ The exit status is 0 only if no message was lost, doubled or damaged.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.url, "url", "ws://127.0.0.1:8080", "ws URL of the node")
+	flags.StringSliceVar(&f.urls, "url", []string{"ws://127.0.0.1:8080"}, "ws URL of the node; with --follow it may be given more than once")
+	flags.BoolVar(&f.config.Follow, "follow", false, "find the nodes of a cluster, and come back when a connection is lost")
 	flags.StringVar(&f.keyFile, "token-key-file", "", "file with the HS256 secret (default: the key of godwit dev)")
 	flags.StringVar(&f.data, "data", defaultData, "data folder of godwit dev, for its key")
 	flags.StringVar(&f.encoding, "encoding", codec.Proto.String(), "encoding of the frames: json or proto")
@@ -101,18 +108,8 @@ The exit status is 0 only if no message was lost, doubled or damaged.`,
 
 // complete checks the flags and makes the rest of the configuration from them.
 func (f *loadFlags) complete() error {
-	u, err := url.Parse(f.url)
-	switch {
-	case err != nil || u.Scheme != "ws" || u.Host == "":
-		return usagef("--url is %q: must be a ws URL, such as ws://127.0.0.1:8080", f.url)
-	case u.Port() == "":
-		u.Host += ":80"
-	}
-	f.config.Addr = u.Host
-	if u.Path != "" && u.Path != "/" {
-		f.config.Path = u.Path
-	} else {
-		f.config.Path = config.ConnectPath
+	if err := f.readURLs(); err != nil {
+		return err
 	}
 	switch f.encoding {
 	case codec.JSON.String():
@@ -137,7 +134,7 @@ func (f *loadFlags) complete() error {
 	if err := f.readKey(); err != nil {
 		return err
 	}
-	err = f.config.Validate()
+	err := f.config.Validate()
 	if err == nil && f.traffic.Duration != 0 {
 		err = f.traffic.Validate(f.config)
 	}
@@ -149,6 +146,33 @@ func (f *loadFlags) complete() error {
 	}
 	if f.storm > 0 && f.stormEvery <= 0 {
 		return usagef("--storm-every is %v: must be above 0", f.stormEvery)
+	}
+	return nil
+}
+
+// readURLs takes the nodes from --url.
+func (f *loadFlags) readURLs() error {
+	if len(f.urls) == 0 || len(f.urls) > 1 && !f.config.Follow {
+		return usagef("--url names %d nodes: it must be one, or more with --follow", len(f.urls))
+	}
+	for i, text := range f.urls {
+		u, err := url.Parse(text)
+		switch {
+		case err != nil || u.Scheme != "ws" || u.Host == "":
+			return usagef("--url is %q: must be a ws URL, such as ws://127.0.0.1:8080", text)
+		case u.Port() == "":
+			u.Host += ":80"
+		}
+		if i > 0 {
+			f.config.Seeds = append(f.config.Seeds, u.Host)
+			continue
+		}
+		f.config.Addr = u.Host
+		if u.Path != "" && u.Path != "/" {
+			f.config.Path = u.Path
+		} else {
+			f.config.Path = config.ConnectPath
+		}
 	}
 	return nil
 }

@@ -81,6 +81,12 @@ func TestLoad(t *testing.T) {
 		t.Errorf("%d slow, %d storms, %+v", report.Slow, len(report.Storms), report.Traffic)
 	}
 
+	// Half of them begin where there is no node, and are told where there is one.
+	run("--rate", "100", "--duration", "200ms", "--follow", "--url", "ws://127.0.0.1:1")
+	if c, check := report.Connected.Stats, report.Traffic.Check; c.Failed != 0 || c.Retried == 0 || c.Directed == 0 || !check.Exact() || check.Unchecked != 0 {
+		t.Errorf("%+v, %+v", c, check)
+	}
+
 	r := godwit(t, "", nil, "load", "--url", url, "--data", data, "--users", "10", "--duration", "200ms")
 	for _, want := range []string{"connected    10 in", "20 stored, 0 rejected", "40 deliveries were due on 10 connections: 0 lost"} {
 		if r.status != 0 || !strings.Contains(r.stdout, want) {
@@ -92,6 +98,7 @@ func TestLoad(t *testing.T) {
 func TestLoadFlagsAreChecked(t *testing.T) {
 	for want, args := range map[string][]string{
 		"--url is":       {"--url", "http://x"},
+		"--url names 2":  {"--url", "ws://x,ws://y"},
 		"--encoding is":  {"--encoding", "xml"},
 		"--fanout is":    {"--fanout", "65"},
 		"--devices is":   {"--devices", "0"},

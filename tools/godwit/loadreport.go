@@ -59,7 +59,7 @@ func watchLine(elapsed, passed time.Duration, s, d load.Stats) string {
 	for _, bad := range []struct {
 		n    int64
 		text string
-	}{{s.Failed, "failed"}, {s.Rejected, "rejected"}, {s.Unknown, "unknown"}, {s.Gapped, "in gaps"}, {s.Missing + s.Repeated + s.Bad, "wrong"}} {
+	}{{s.Connecting, "on their way"}, {s.Failed, "failed"}, {s.Rejected, "rejected"}, {s.Unknown, "unknown"}, {s.Gapped, "in gaps"}, {s.Missing + s.Repeated + s.Bad, "wrong"}} {
 		if bad.n > 0 {
 			line += fmt.Sprintf("  %s %s", report.Number(float64(bad.n)), bad.text)
 		}
@@ -98,6 +98,11 @@ func (r *loadReport) printText(w io.Writer) error {
 	latency("delivery", t.Deliver)
 	line("check", "%s deliveries were due on %s connections: %s lost, %s doubled, %s wrong; %s connections unchecked",
 		n(t.Check.Due), n(t.Check.Checked), n(t.Check.Lost), n(t.Check.Doubled), n(t.Check.Wrong+s.Bad), n(t.Check.Unchecked))
+	if t.Back.Count > 0 {
+		line("came back", "%s of %s that were lost; %s attempts failed, %s questions for the route, %s times directed", n(t.Back.Count), n(s.Closed),
+			n(s.Retried), n(s.Asked), n(s.Directed))
+		latency("", t.Back)
+	}
 	if t.Check.Maybe > 0 {
 		line("", "%s deliveries more are possible, of messages whose outcome is unknown", n(t.Check.Maybe))
 	}

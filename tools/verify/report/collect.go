@@ -14,14 +14,7 @@ import (
 // It looks only at what it needs: an event of a connection or a send that it does not know
 // is counted in the totals, and has no other effect.
 func Collect(events iter.Seq2[event.Record, error]) (*Story, error) {
-	c := &collector{
-		steps:   steps{length: minStep},
-		users:   make(map[string]*user),
-		conns:   make(map[uint64]*conn),
-		faults:  make(map[int]int),
-		flight:  flight{messages: make(map[event.MessageID]*message)},
-		current: -1,
-	}
+	c := newCollector()
 	for rec, err := range events {
 		if err != nil {
 			return nil, err
@@ -46,6 +39,17 @@ type collector struct {
 	flight       flight
 	parties      [][]*device // scratch
 	ack, deliver latencies
+}
+
+func newCollector() *collector {
+	return &collector{
+		steps:   steps{length: minStep},
+		users:   make(map[string]*user),
+		conns:   make(map[uint64]*conn),
+		faults:  make(map[int]int),
+		flight:  flight{messages: make(map[event.MessageID]*message)},
+		current: -1,
+	}
 }
 
 // user is what is known of a user.

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 )
@@ -25,7 +26,7 @@ func moment(t time.Duration) string {
 func span(d time.Duration) string {
 	switch {
 	case d < time.Millisecond:
-		return d.Round(time.Microsecond).String()
+		return fmt.Sprint(d.Microseconds(), " µs")
 	case d < 10*time.Millisecond:
 		return fmt.Sprintf("%.2f ms", float64(d)/1e6)
 	case d < 100*time.Millisecond:
@@ -53,16 +54,12 @@ func count(n int64) string {
 	return string(out)
 }
 
-// percent writes a share of 0 to 1. It never rounds up to all.
+// percent writes a share from 0 to 1, rounded down: almost all is not all.
 func percent(share float64) string {
 	if share >= 1 {
 		return "100 %"
 	}
-	for digits := 2; ; digits++ {
-		if text := strconv.FormatFloat(100*share, 'f', digits, 64); text[0] != '1' || len(text) < 4 || text[:3] != "100" || digits > 6 {
-			return text + " %"
-		}
-	}
+	return strconv.FormatFloat(math.Floor(share*1e4)/100, 'f', 2, 64) + " %"
 }
 
 // plural writes how many there are of something.

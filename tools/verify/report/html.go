@@ -7,8 +7,10 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/godwit-im/godwit/tools/verify/check"
+	"github.com/godwit-im/godwit/tools/verify/event"
 )
 
 //go:embed page.html
@@ -61,7 +63,18 @@ func (r *Report) WriteHTML(w io.Writer) error {
 		p.Figures = r.Story.figures()
 		p.Start = time.UnixMilli(r.Story.Run.Start).UTC().Format("2 January 2006, 15:04 UTC")
 	}
-	if err := pageTemplate.Execute(w, p); err != nil {
+	var b strings.Builder
+	if err := pageTemplate.Execute(&b, p); err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	// HTML has no way to write control characters, and what names them is not ours.
+	text := strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) && c != '\n' {
+			return '\uFFFD'
+		}
+		return c
+	}, b.String())
+	if _, err := io.WriteString(w, text); err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
 	return nil
@@ -99,7 +112,7 @@ func (r *Report) tiles() []tile {
 		list = append(list, tile{"faults", "none", ""})
 	}
 	if share, ok := s.Totals.Attempts.Availability(); ok {
-		list = append(list, tile{"of sends stored", percent(share), "at the attempt"})
+		list = append(list, tile{"of attempts stored", percent(share), s.underFaults()})
 	}
 	if l := s.Totals.Ack; l.Count > 0 {
 		list = append(list, tile{"median to ack", span(l.P50), "99 % within " + span(l.P99)})
@@ -108,6 +121,16 @@ func (r *Report) tiles() []tile {
 		list = append(list, tile{"median to device", span(l.P50), "99 % within " + span(l.P99)})
 	}
 	return list
+}
+
+// underFaults says how many attempts were stored while there were faults, "" if there were none.
+func (s *Story) underFaults() string {
+	for _, p := range s.Phases {
+		if share, ok := p.Attempts.Availability(); ok && p.Name == event.Faults && len(s.Faults) > 0 {
+			return percent(share) + " under faults"
+		}
+	}
+	return ""
 }
 
 // kinds returns how many kinds of faults there were.

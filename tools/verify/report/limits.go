@@ -22,6 +22,10 @@ const (
 	// history is up to a megabyte.
 	maxQuote = 1200
 
+	// maxFaults is how many faults that have hit are told on a terminal. Those that have not are
+	// always told.
+	maxFaults = 30
+
 	// maxLanes is how many rows the bars of faults take in the picture.
 	maxLanes = 6
 )

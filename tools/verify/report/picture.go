@@ -58,6 +58,7 @@ type strip struct {
 const (
 	titleHeight px = 30 // of a pane's title
 	axisHeight  px = 24 // of the time's labels
+	paneGap     px = 6  // between panes of a figure
 	phaseHeight px = 20
 	laneHeight  px = 16
 	letterWidth px = 6.1 // of small letters, roughly
@@ -73,13 +74,13 @@ func (s *Story) figures() []figure {
 	latency := figure{ID: "latency", Title: "Latency", Description: s.describeLatency()}
 	latency.add(s.latencyPane(a, titleHeight, 120, "From a send to its acknowledgement",
 		func(step *Step) Latency { return step.Ack }))
-	latency.add(s.latencyPane(a, latency.bottom()+titleHeight, 120, "From a send to each connected device",
+	latency.add(s.latencyPane(a, latency.bottom()+paneGap+titleHeight, 120, "From a send to each connected device",
 		func(step *Step) Latency { return step.Deliver }))
 
 	devices := figure{ID: "devices", Title: "Devices", Description: s.describeDevices()}
 	devices.add(s.levelPane(a, titleHeight, 70, "Connected devices", "connected", float64(s.Totals.Devices),
 		func(step *Step) int64 { return step.Connected }))
-	devices.add(s.levelPane(a, devices.bottom()+titleHeight, 90, "Acknowledged, and not yet seen by a device", "unseen", 0,
+	devices.add(s.levelPane(a, devices.bottom()+paneGap+titleHeight, 90, "Acknowledged, and not yet seen by a device", "unseen", 0,
 		func(step *Step) int64 { return step.Unseen }))
 
 	list := []figure{answers, latency, devices}
@@ -105,7 +106,7 @@ func (f *figure) bottom() px { return f.Panes[len(f.Panes)-1].Bottom }
 func (p pane) keyed(keys ...key) pane {
 	x := pictureWidth - pictureRight
 	for i := len(keys) - 1; i >= 0; i-- {
-		x -= px(len(keys[i].Label))*letterWidth + 28
+		x -= px(len(keys[i].Label))*letterWidth + 40
 		keys[i].At = x
 	}
 	p.Keys = keys

@@ -41,7 +41,7 @@ type File struct {
 func (r *Report) Verdict() string {
 	switch r.Outcome {
 	case check.Passed:
-		return "Every check was made, and none saw a promise broken."
+		return fmt.Sprintf("None of %s saw a promise broken.", plural(int64(len(r.findings(check.OK))), "check", "checks"))
 	case check.Failed:
 		var names []string
 		for _, f := range r.findings(check.Violated) {

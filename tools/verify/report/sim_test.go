@@ -1,7 +1,6 @@
 package report
 
 import (
-	"cmp"
 	"encoding/binary"
 	"fmt"
 	"iter"
@@ -13,25 +12,27 @@ import (
 )
 
 // sim is a cluster, its clients and its nemesis, as far as a story tells of them: it makes
-// histories of any length, with the same events for the same seed.
+// histories of any length, with the same events for the same settings.
 type sim struct {
-	seed          uint64
-	users         int
-	each          int           // devices of a user
-	rate          int           // sends a second
-	length        time.Duration // of warmup and faults together
-	faults        int
-	rng           *rand.Rand
-	devices       []*simDevice
-	todo          map[time.Duration][]func() // by milliseconds
-	now           time.Duration
-	sent, opened  uint64
-	down          int // the node that is down; -1: none
-	line          int64
-	yield         func(event.Record, error) bool
-	stopped       bool
-	hostile       string // is a part of all names
-	faultsStarted int
+	seed   uint64
+	users  int
+	each   int           // devices of a user
+	rate   int           // sends a second
+	length time.Duration // of warmup and faults together
+	faults int
+	suffix string // of all names and texts
+
+	rng     *rand.Rand
+	devices []*simDevice
+	todo    map[time.Duration][]func()
+	now     time.Duration
+	sent    uint64
+	opened  uint64
+	begun   int // faults
+	down    int // the node that is down; -1: none
+	line    int64
+	yield   func(event.Record, error) bool
+	stopped bool
 }
 
 type simDevice struct {
@@ -42,7 +43,7 @@ type simDevice struct {
 	met        bool
 }
 
-const tickLength = time.Millisecond
+const tickLength = 2 * time.Millisecond
 
 // events returns the history.
 func (s sim) events() iter.Seq2[event.Record, error] {
@@ -55,10 +56,10 @@ func (s sim) events() iter.Seq2[event.Record, error] {
 
 func (s *sim) run() {
 	s.rng, s.todo, s.down = rand.New(rand.NewPCG(s.seed, 0)), make(map[time.Duration][]func()), -1
-	s.write("run", &event.Run{Format: event.Format, Seed: s.seed, Command: "godwit verify --seed " + fmt.Sprint(s.seed) + s.hostile, Start: 1767225600000})
+	s.write("run", &event.Run{Format: event.Format, Seed: s.seed, Command: "godwit verify --seed " + fmt.Sprint(s.seed) + s.suffix, Start: 1767225600000})
 	for u := range s.users {
 		for d := range s.each {
-			s.devices = append(s.devices, &simDevice{user: fmt.Sprint("u", u, s.hostile), name: fmt.Sprint("d", d), node: u % 3})
+			s.devices = append(s.devices, &simDevice{user: fmt.Sprint("u", u, s.suffix), name: fmt.Sprint("d", d), node: u % 3})
 		}
 	}
 	for i, d := range s.devices {
@@ -89,9 +90,11 @@ func (s *sim) run() {
 			s.send(s.devices[s.rng.IntN(len(s.devices))])
 		}
 	}
+	s.write("reader", &event.Page{Conn: s.opened, Reading: true})
 	for i := range 5 {
-		s.write("log", &event.Log{Offset: int64(i), Message: event.Message{MessageID: event.MessageID{1}, Kind: event.Ordinary}})
+		s.write("reader", &event.Log{Offset: int64(i), Message: event.Message{MessageID: event.MessageID{1}, Kind: event.Ordinary}})
 	}
+	s.write("reader", &event.LogEnd{Partitions: 1, Records: 5})
 }
 
 func (s *sim) write(by string, e event.Event) {
@@ -119,22 +122,33 @@ func (s *sim) connect(d *simDevice) {
 		return
 	}
 	if d.node == s.down {
-		s.write(d.user, &event.Refused{User: d.user, Device: d.name, URL: "ws://n" + s.hostile, Why: "connection refused"})
+		s.write(d.user, &event.Refused{User: d.user, Device: d.name, URL: "ws://n" + s.suffix, Why: "connection refused"})
 		s.after(time.Duration(300+s.rng.IntN(700))*time.Millisecond, func() { s.connect(d) })
 		return
 	}
 	s.opened++
 	d.conn = s.opened
 	e := &event.Connect{Conn: d.conn, User: d.user, Device: d.name, Client: "sim", Encoding: "json", URL: "ws://n"}
-	if d.met {
+	if d.met && s.rng.IntN(6) > 0 {
 		e.Cursor = "c"
+	} else {
+		d.queue = nil
 	}
 	d.met = true
 	s.write(d.user, e)
-	for _, m := range d.queue {
-		s.deliver(d, m)
+	if page := (&event.Page{Conn: d.conn}); s.rng.IntN(4) == 0 {
+		s.write(d.user, &event.Gap{Conn: d.conn, FromSeq: 1, ToSeq: uint64(len(d.queue)), Reason: "outbox_full"})
+		for _, m := range d.queue {
+			page.Entries = append(page.Entries, event.Entry{Message: m})
+		}
+		s.write(d.user, page)
+	} else {
+		for _, m := range d.queue {
+			s.deliver(d, m)
+		}
 	}
 	d.queue = nil
+	s.write(d.user, &event.Heartbeat{Conn: d.conn})
 }
 
 func (s *sim) deliver(d *simDevice, m event.Message) {
@@ -147,6 +161,7 @@ func (s *sim) deliver(d *simDevice, m event.Message) {
 
 func (s *sim) close(d *simDevice) {
 	if d.conn != 0 {
+		s.write(d.user, &event.Moved{Conn: d.conn, URL: "ws://n"})
 		s.write(d.user, &event.Close{Conn: d.conn, Code: 1006})
 		d.conn = 0
 		s.after(time.Duration(100+s.rng.IntN(900))*time.Millisecond, func() { s.connect(d) })
@@ -154,21 +169,21 @@ func (s *sim) close(d *simDevice) {
 }
 
 func (s *sim) fault(end time.Duration) {
-	s.faultsStarted++
+	s.begun++
 	kinds := []string{"node-kill", "broker-pause", "move", "clients-cut"}
-	f := event.Fault{N: s.faultsStarted, Kind: kinds[s.faultsStarted%4], Target: fmt.Sprint("node-", 1+s.faultsStarted%3, s.hostile)}
+	f := event.Fault{N: s.begun, Kind: kinds[s.begun%4], Target: fmt.Sprint("node-", 1+s.begun%3, s.suffix)}
 	step := func(phase event.FaultPhase, detail string) {
 		f := f
-		f.Phase, f.Detail = phase, detail+s.hostile
+		f.Phase, f.Detail = phase, detail+s.suffix
 		s.write("nemesis", &f)
 	}
 	step(event.Begin, "for a while")
-	if s.faultsStarted%7 == 6 {
+	if s.begun%7 == 6 {
 		s.at(end, func() { step(event.End, "nothing was there") })
 		return
 	}
 	s.after(150*time.Millisecond, func() {
-		s.down = s.faultsStarted % 3
+		s.down = s.begun % 3
 		step(event.Hit, "its process ended by signal 9")
 		for _, d := range s.devices {
 			if d.node == s.down {
@@ -203,38 +218,69 @@ func (s *sim) send(d *simDevice) {
 	case 1:
 		m.TTL = 1000
 	}
+	s.attempt(d, m, 1)
+}
+
+// attempt has a device try to send a message.
+func (s *sim) attempt(d *simDevice, m event.Message, n int) {
 	conn := d.conn
-	s.write(d.user, &event.Send{Conn: conn, ID: m.ID, MessageID: m.MessageID, To: m.To, Kind: m.Kind, TTL: m.TTL, BodySum: "s", Attempt: 1})
+	if conn == 0 {
+		return
+	}
+	s.write(d.user, &event.Send{Conn: conn, ID: m.ID, MessageID: m.MessageID, To: m.To, Kind: m.Kind, TTL: m.TTL, BodySum: "s", Attempt: n})
 	took := time.Duration(float64(3*time.Millisecond) * (0.5 + s.rng.ExpFloat64()))
+	answer := func(e event.Event, again bool) {
+		s.after(took, func() {
+			s.write(d.user, e)
+			if again && n == 1 {
+				s.after(time.Second, func() { s.attempt(d, m, n+1) })
+			}
+		})
+	}
+	stored := &event.Ack{Conn: conn, ID: m.ID, MessageID: m.MessageID}
 	broken := s.down >= 0 && s.rng.IntN(3) == 0
-	switch n := s.rng.IntN(100); {
-	case n == 0:
-		s.after(took, func() { s.write(d.user, &event.Nack{Conn: conn, ID: m.ID, Code: "body_too_large"}) })
+	switch chance := s.rng.IntN(100); {
+	case n > 1:
+		answer(stored, false) // again, or at last
 		return
-	case broken && n < 30:
-		s.after(took, func() { s.write(d.user, &event.Nack{Conn: conn, ID: m.ID, Code: "degraded"}) })
+	case chance == 0:
+		answer(&event.Nack{Conn: conn, ID: m.ID, Code: "body_too_large"}, false)
 		return
-	case broken && n < 60:
-		s.after(2*time.Second, func() { s.write(d.user, &event.Unknown{Conn: conn, ID: m.ID, Why: "timeout"}) })
+	case broken && chance < 30:
+		answer(&event.Nack{Conn: conn, ID: m.ID, Code: "degraded"}, false)
+		return
+	case broken && chance < 60:
+		took = 2 * time.Second
+		answer(&event.Unknown{Conn: conn, ID: m.ID, Why: "timeout"}, true)
+	case broken:
+		took *= time.Duration(20 + s.rng.IntN(200))
+		fallthrough
 	default:
-		if broken {
-			took *= time.Duration(20 + s.rng.IntN(200))
-		}
-		s.after(took, func() { s.write(d.user, &event.Ack{Conn: conn, ID: m.ID, MessageID: m.MessageID}) })
+		answer(stored, chance < 5)
 	}
 	for _, r := range s.devices {
-		if to[r.user] && r.met && (m.Kind != event.Signal || r.conn != 0) {
+		if concerns := r.user == m.From || slices.Contains(m.To, r.user); concerns && r.met && (m.Kind != event.Signal || r.conn != 0) {
 			s.after(took+time.Duration(s.rng.IntN(2_000_000)), func() { s.deliver(r, m) })
 		}
 	}
 }
 
-// all returns the events as a list, in the order of their lines.
-func all(events iter.Seq2[event.Record, error]) []event.Record {
+// list returns the events as a list.
+func (s sim) list() []event.Record {
 	var list []event.Record
-	for rec := range events {
+	for rec := range s.events() {
 		list = append(list, rec)
 	}
-	slices.SortFunc(list, func(a, b event.Record) int { return cmp.Compare(a.Line, b.Line) })
 	return list
+}
+
+// listed is the reverse of list.
+func listed(list []event.Record) iter.Seq2[event.Record, error] {
+	return func(yield func(event.Record, error) bool) {
+		for _, rec := range list {
+			if !yield(rec, nil) {
+				return
+			}
+		}
+	}
 }

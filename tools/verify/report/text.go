@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+	"unicode"
 
 	"github.com/godwit-im/godwit/tools/verify/check"
 )
@@ -19,8 +20,10 @@ func (r *Report) Text(w io.Writer) error {
 	if r.Check != nil {
 		r.textChecks(&b)
 	}
-	for _, note := range r.Notes {
-		fmt.Fprintf(&b, "note: %s\n", printable(note))
+	if r.Outcome != check.Unknown { // of which they are the reasons
+		for _, note := range r.Notes {
+			fmt.Fprintf(&b, "note: %s\n", printable(note))
+		}
 	}
 	fmt.Fprintf(&b, "\n%s: %s\n", strings.ToUpper(string(r.Outcome)), r.Verdict())
 	r.textNext(&b)
@@ -36,10 +39,19 @@ func (r *Report) textFaults(b *strings.Builder) {
 	}
 	fmt.Fprintf(b, "faults: %d of %d have hit\n", hit, all)
 	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	left := maxFaults
 	for _, f := range r.Story.Faults {
+		if f.Hit != Never {
+			if left--; left < 0 {
+				continue
+			}
+		}
 		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\n", moment(f.Begin), printable(f.Kind), printable(f.Target), f.Lasted(), printable(f.seen()))
 	}
 	_ = t.Flush() // to memory
+	if left < 0 {
+		fmt.Fprintf(b, "  and %d more that have hit\n", -left)
+	}
 	b.WriteByte('\n')
 }
 
@@ -123,7 +135,7 @@ var verdicts = map[check.Verdict]struct{ word, shout string }{
 // printable returns a text of one line without what a terminal would act upon.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
+		if unicode.IsControl(r) {
 			return ' '
 		}
 		return r

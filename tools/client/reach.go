@@ -24,7 +24,7 @@ func (r *runner) reach(ctx context.Context, token string, nc net.Conn) (*conn, e
 	trying, leave := context.WithCancelCause(ctx)
 	at, user := r.at, r.user
 	var asking sync.WaitGroup
-	asking.Go(func() { r.doubt(trying, at, user, leave) })
+	asking.Go(func() { r.suspect(trying, at, user, leave) })
 	k, err := r.try(trying, token, nc)
 	leave(nil)
 	asking.Wait()
@@ -45,9 +45,9 @@ func (r *runner) try(ctx context.Context, token string, nc net.Conn) (*conn, err
 	return r.connect(ctx, r.at, nc, token)
 }
 
-// doubt calls leave with a reason if there is one not to wait for the node at an endpoint,
+// suspect calls leave with a reason if there is one not to wait for the node at an endpoint,
 // until ctx ends.
-func (c *Client) doubt(ctx context.Context, at endpoint, user string, leave context.CancelCauseFunc) {
+func (c *Client) suspect(ctx context.Context, at endpoint, user string, leave context.CancelCauseFunc) {
 	for sleep(ctx, welcomeDue+rand.N(welcomeDue/2)) == nil {
 		if user == "" { // there is nothing to ask, but any node directs
 			if c.nodes.untried(at) {

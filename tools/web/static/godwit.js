@@ -29,7 +29,8 @@
 // The message events are one timeline without a hole, each message once, however often the
 // client connects anew: each connection goes on at the cursor where the one before ended.
 // A client finds the node that serves its user by itself, whichever it is given, and moves when
-// it is told to. To go on after the page was loaded again, keep client.cursor along with what the page has
+// it is told to. It leaves a node that hangs 8 s after it has sent something, or a minute after it
+// has not. To go on after the page was loaded again, keep client.cursor along with what the page has
 // kept of the messages, and give it as the option cursor. history() reads any part of the
 // timeline.
 
@@ -57,11 +58,19 @@ const MAX_WAITING = 10_000;
 // Places of welcome.limits.in_flight that sends leave free, for pings.
 const RESERVED_PLACES = 2;
 
+// How many pages may be coming on a connection; the server refuses more.
+const MAX_PAGES = 8;
+
 // Pauses before the next attempt, in ms: a random part of one that doubles with each
 // failure. It starts over when a connection has lasted.
 const BACKOFF_FIRST = 250;
 const BACKOFF_MAX = 15_000;
 const LASTED = 10_000;
+
+// The longest of these while other nodes answer the question for the route, for so long after
+// the first failure: they are about to decide who takes the failed node's place.
+const ROUTE_PAUSE = 3_000;
+const REPLACED_WITHIN = 30_000;
 
 // The least pause after some close codes, in ms. A node that is not ready will be soon.
 const LEAST_PAUSE = { 1011: 1000, 1013: 3000, 4100: 1000, 4101: 2000 };
@@ -70,7 +79,9 @@ const NOT_READY_PAUSE = 1000;
 // The close codes of a node that is about to go, or takes nobody: another may serve the user.
 const LEAVING = [1001, 1012, 1013];
 
-const WELCOME_TIMEOUT = 10_000; // from the first attempt to connect to the welcome
+const WELCOME_TIMEOUT = 10_000; // from asking for a token, and from opening a connection, to the welcome
+const WELCOME_DUE = 2_000; // the same, until others are asked whether this is the right node; at random up to half as long again
+const ANSWER_DUE = 3_000; // of silence before a ping, while an answer is awaited
 const PONG_TIMEOUT = 5_000; // from a ping to anything
 const MAX_WAIT = 60_000; // before a move, whatever the node says
 const TICK = 250;
@@ -149,9 +160,10 @@ export class GodwitClient extends EventTarget {
   #degradedSpread;
   #Transport;
 
-  // The connection: {transport, url, node, mapVersion, unanswered, asked, watch}. unanswered
-  // and asked are the ids of sends and of questions without an answer; watch is a timer
-  // while its node has lost the log. What retires is read for answers alone.
+  // The connection: {transport, url, node, mapVersion, unanswered, asked, since, watch}.
+  // unanswered and asked are the ids of sends and of questions without an answer, and since
+  // is when there was none last; watch is a timer while no welcome comes, or while its node
+  // has lost the log. What retires is read for answers alone.
   #state = "closed";
   #conn = null;
   #retiring = new Set();
@@ -159,13 +171,14 @@ export class GodwitClient extends EventTarget {
   #timer = 0;
   #retryTimer = 0;
   #pumpTimer = 0;
-  #since = 0; // when the attempt began, or the welcome came
+  #since = 0; // when the attempt began, the connection was opened, or the welcome came
   #heard = 0;
   #pinged = 0; // when a ping went out that nothing has followed; else 0
   #redirects = 0;
   #target = null; // {url, node, mapVersion}: where to connect
   #moved = null; // {target, at}: where the node has sent the client, and when to go
   #asking = ""; // whom to ask for the route first: "others" than the node, or "all"
+  #routed = false; // the last question for the route was answered
   #cause = ""; // the code of the last error frame
   #readDelay = 0;
 
@@ -317,7 +330,8 @@ export class GodwitClient extends EventTarget {
     this.#moved = null;
     this.#refused = "";
     this.#cause = "";
-    const conn = { ...this.#target, transport: null, unanswered: new Set(), asked: new Set(), watch: 0 };
+    const conn = { ...this.#target, transport: null, unanswered: new Set(), asked: new Set(), since: 0, watch: 0 };
+    this.#since = performance.now();
     try {
       conn.transport = new this.#Transport(this.#address(), [PROTOCOL, `bearer.${token}`], {
         message: (text) => {
@@ -331,6 +345,7 @@ export class GodwitClient extends EventTarget {
       });
       conn.transport.readDelay = this.#readDelay;
       this.#conn = conn;
+      this.#suspect(conn);
     } catch (err) { // the URL or the token is nothing that a browser can connect with
       this.#end(0, err.message);
     }
@@ -375,7 +390,7 @@ export class GodwitClient extends EventTarget {
       delay = Math.max(0, this.#moved.at - now);
     } else {
       const least = code === 1013 && this.#cause === "not_ready" ? NOT_READY_PAUSE : (LEAST_PAUSE[code] ?? 0);
-      delay = least + (this.#target ? this.#nodes.failed(this.#target.url) : 0);
+      delay = least + (this.#target ? this.#nodes.failed(this.#target.url, this.#routed) : 0);
       if (code >= 4200 && code < 4300) this.#asking = "all";
       else if (conn && (!welcomed || LEAVING.includes(code))) this.#asking = "others";
     }
@@ -415,7 +430,32 @@ export class GodwitClient extends EventTarget {
     if (this.#asking === "all" && this.#target) nodes.push(this.#target);
     this.#asking = "";
     if (this.#user === "") nodes = [];
-    return (await this.#route(nodes)) ?? this.#nodes.next();
+    const target = await this.#route(nodes);
+    this.#routed = target !== null;
+    return target ?? this.#nodes.next();
+  }
+
+  /** A node that hangs can be connected to, and says no welcome. So the client asks the others
+   *  from time to time, and leaves when they name another. Else it goes on to wait: a node to
+   *  which many clients come at once is slow, too. */
+  #suspect(conn) {
+    conn.watch = setTimeout(async () => {
+      const timer = conn.watch;
+      if (this.#user === "") { // there is nothing to ask, but any node directs
+        if (this.#nodes.untried(conn.url)) this.#abort("no welcome came, and other nodes are not tried yet");
+        return;
+      }
+      const target = await this.#route(this.#nodes.others(conn.url));
+      if (conn !== this.#conn || timer !== conn.watch || this.#moved) return;
+      if (!target || target.url === conn.url || ++this.#redirects > MAX_REDIRECTS) {
+        this.#suspect(conn);
+        return;
+      }
+      this.#nodes.failed(conn.url, true); // so that it is asked last
+      this.#moved = { target, at: performance.now() };
+      this.#lost(1006, "no welcome came, and another node serves the user");
+      conn.transport.close();
+    }, WELCOME_DUE * (1 + Math.random() / 2));
   }
 
   /** Asks nodes, one after the other, which one serves the user. Returns the first answer that
@@ -571,6 +611,7 @@ export class GodwitClient extends EventTarget {
   }
 
   #welcomed(frame) {
+    this.#unwatch(this.#conn);
     this.#welcome = frame;
     this.#user = frame.user;
     this.#cursor = frame.cursor;
@@ -650,6 +691,7 @@ export class GodwitClient extends EventTarget {
     const conns = [this.#conn, ...this.#retiring];
     for (const [id, { frame }] of this.#asks) {
       if (conns.some(({ asked }) => asked.has(id))) continue;
+      if (this.#conn.asked.size >= MAX_PAGES) break;
       if (!this.#mayWrite()) return;
       this.#conn.asked.add(id);
       this.#write(frame);
@@ -674,6 +716,7 @@ export class GodwitClient extends EventTarget {
     if (this.#conn.unanswered.size + this.#conn.asked.size >= places) return false;
     const wait = this.#takeTurn();
     if (wait > 0) this.#pumpTimer = setTimeout(() => this.#pump(), wait);
+    if (!this.#awaits()) this.#conn.since = performance.now();
     return wait === 0;
   }
 
@@ -840,12 +883,15 @@ export class GodwitClient extends EventTarget {
     this.#pump();
   }
 
-  /** A connection can be dead without an end: after welcome.heartbeat_ms of silence
-   *  the client asks. */
+  #awaits() { return this.#conn.unanswered.size + this.#conn.asked.size > 0; }
+
+  /** A connection can be dead without an end: the network is gone, or the node hangs. After
+   *  welcome.heartbeat_ms of silence the client asks, and sooner while it awaits an answer. */
   #checkAlive(now) {
+    const late = this.#awaits() && now - Math.max(this.#heard, this.#conn.since) > ANSWER_DUE;
     if (this.#pinged) {
       if (now - this.#pinged > PONG_TIMEOUT) this.#abort("no answer to a ping");
-    } else if (now - this.#heard > this.#welcome.heartbeat_ms) {
+    } else if (late || now - this.#heard > this.#welcome.heartbeat_ms) {
       this.#pinged = now;
       this.#write({ type: "ping" });
     }
@@ -874,7 +920,7 @@ export class GodwitClient extends EventTarget {
 class Nodes {
   #seeds;
   #known = []; // where routes and redirects have led, the latest last, no seed among them
-  #failing = new Map(); // {failures, last} by URL
+  #failing = new Map(); // {failures, first, last} by URL
   #version = 0; // of the newest map
   #older = 0; // answers in a row by older ones
 
@@ -906,12 +952,18 @@ class Nodes {
   /** Notes the version of the map by which a node serves the user. */
   serves(version) { this.#version = Math.max(this.#version, version ?? 0); }
 
-  /** Notes that something went wrong with a node, and returns for how many ms to leave it alone. */
-  failed(url) {
-    const { failures = 0 } = this.#failing.get(url) ?? {};
-    this.#failing.set(url, { failures: failures + 1, last: performance.now() });
-    return Math.random() * Math.min(BACKOFF_MAX, BACKOFF_FIRST * 2 ** failures);
+  /** Notes that something went wrong with a node, and returns for how many ms to leave it alone.
+   *  routed says that other nodes answer: then that is not long at first. */
+  failed(url, routed) {
+    const now = performance.now();
+    const { failures, first } = this.#failing.get(url) ?? { failures: 0, first: now };
+    this.#failing.set(url, { failures: failures + 1, first, last: now });
+    const longest = routed && now - first < REPLACED_WITHIN ? ROUTE_PAUSE : BACKOFF_MAX;
+    return Math.random() * Math.min(longest, BACKOFF_FIRST * 2 ** failures);
   }
+
+  /** Reports whether there is a node other than that at url which has not failed. */
+  untried(url) { return this.#all().some((node) => node.url !== url && !this.#failing.has(node.url)); }
 
   /** Forgets all failures: a connection has lasted. */
   recovered() { this.#failing.clear(); }

@@ -192,6 +192,9 @@ func (m *model) send(d *modelDevice) {
 	} else {
 		m.sends++
 		body := fmt.Appendf(nil, "body %d", m.sends)
+		if m.rng.IntN(5) == 0 {
+			body = nil
+		}
 		s = &event.Send{
 			Conn: d.conn, ID: fmt.Sprint("m", m.sends), MessageID: event.MessageID{0: byte(m.sends), 1: byte(m.sends >> 8), 9: 1},
 			Kind: event.Ordinary, Bytes: len(body), BodySum: event.SumOf(body), Attempt: 1,
@@ -266,7 +269,7 @@ func (m *model) step(d *modelDevice, live bool) bool {
 	}
 	d.seq++
 	e := &event.Deliver{Conn: d.conn, Seq: d.seq, Cursor: d.cursor(), Time: r.time, Self: r.From == d.user.name, Message: r.Message}
-	if r.sender == d && m.rng.IntN(2) == 0 {
+	if r.sender == d && m.rng.IntN(2) == 0 || e.Self && e.BodySum == event.SumOf(nil) {
 		e.BodySum = ""
 	}
 	m.write(e)

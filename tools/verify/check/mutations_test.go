@@ -170,7 +170,7 @@ var mutations = []mutation{
 	}},
 	{"nothing_invented", "a body does not come to the sender's other device", func(h *editor) bool {
 		e, _ := pick(h, func(e *event.Deliver) bool {
-			return e.Self && e.BodySum != "" && h.device[e.Conn] != h.device[h.history[h.sent[e.MessageID]].Event.(*event.Send).Conn]
+			return e.Self && e.BodySum != "" && e.BodySum != event.SumOf(nil) && h.device[e.Conn] != h.device[h.history[h.sent[e.MessageID]].Event.(*event.Send).Conn]
 		})
 		if e == nil {
 			return false
@@ -179,7 +179,7 @@ var mutations = []mutation{
 		return true
 	}},
 	{"nothing_invented", "history has no body", func(h *editor) bool {
-		e, i := h.entry(func(*event.Page, *event.Entry) bool { return true })
+		e, i := h.entry(func(_ *event.Page, e *event.Entry) bool { return !e.Self || e.BodySum != event.SumOf(nil) })
 		if e == nil {
 			return false
 		}

@@ -91,6 +91,8 @@ type Proxy struct {
 	// state is never nil, and changed with mu held.
 	state atomic.Pointer[state]
 
+	buffer atomic.Int64 // of SetBuffer; 0 leaves it to the kernel
+
 	accepted, unreachable, refused, reset, heldConns, heldBytes, slowedBytes atomic.Int64
 }
 
@@ -124,6 +126,12 @@ func (p *Proxy) SetTarget(target string) {
 	defer p.mu.Unlock()
 	p.mu.target = target
 }
+
+// SetBuffer changes how many bytes, about, the kernel takes from the server for a new
+// connection whose client does not read them, in each of the two sockets. Without it that
+// is megabytes, and it takes long until a server feels that a client is slow. Less than
+// 64 KB makes loopback slow.
+func (p *Proxy) SetBuffer(bytes int) { p.buffer.Store(int64(bytes)) }
 
 // Treat changes what is done to connections, from now on and until the next call. It
 // returns when Cut has ended all there are.

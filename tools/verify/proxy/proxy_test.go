@@ -267,3 +267,46 @@ func TestTreatAfterClose(t *testing.T) {
 		t.Errorf("a closed proxy does %v", p.Mode())
 	}
 }
+
+// TestBuffer has a server write to a client that does not read: it comes less far where the
+// proxy has small buffers.
+func TestBuffer(t *testing.T) {
+	taken := func(buffer int) (n int) {
+		l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		p := before(t, l.Addr().String())
+		p.SetBuffer(buffer)
+		client := dial(t, p)
+		defer client.Close()
+		if err := client.SetReadBuffer(64 << 10); err != nil {
+			t.Fatal(err)
+		}
+		server, err := l.AcceptTCP()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer server.Close()
+		if err := server.SetWriteBuffer(64 << 10); err != nil {
+			t.Fatal(err)
+		}
+		chunk := make([]byte, 16<<10)
+		for {
+			if err := server.SetWriteDeadline(time.Now().Add(time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			m, err := server.Write(chunk)
+			n += m
+			if err != nil {
+				return n
+			}
+		}
+	}
+	small, usual := taken(64<<10), taken(0)
+	t.Log(small, "and", usual, "bytes")
+	if small > 1<<20 || small >= usual {
+		t.Errorf("%d bytes were taken with small buffers, and %d with the kernel's", small, usual)
+	}
+}

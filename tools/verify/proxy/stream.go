@@ -64,6 +64,10 @@ func (s *stream) run() {
 		return
 	}
 	server := c.(*net.TCPConn)
+	if bytes := int(s.p.buffer.Load()); bytes > 0 {
+		_ = server.SetReadBuffer(bytes) // with larger ones it is still correct
+		_ = s.client.SetWriteBuffer(bytes)
+	}
 	if !s.connected(server) {
 		reset(server)
 		return

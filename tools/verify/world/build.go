@@ -174,11 +174,18 @@ func (w *World) storeFlags(hosts []string) []string {
 	}
 }
 
+// clientBuffer is about how many bytes the proxy before a node holds in each of its sockets
+// for a client that does not read: so little that nodes feel soon who is slow.
+const clientBuffer = 64 << 10
+
 // link makes a proxy for a process and a way.
 func (w *World) link(name string, way Way, target string) (*proxy.Proxy, error) {
 	p, err := proxy.Listen(target)
 	if err != nil {
 		return nil, fmt.Errorf("world: %w", err)
+	}
+	if way == ClientsWay {
+		p.SetBuffer(clientBuffer)
 	}
 	l := link{name, way}
 	w.links[l] = append(w.links[l], p)

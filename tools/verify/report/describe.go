@@ -19,7 +19,7 @@ func (s *Story) describeAnswers() string {
 	}
 	return fmt.Sprintf("From 0:00 to %s in steps of %s. At most %.0f sends a second were acknowledged. In %d steps there were sends and no acknowledgement. "+
 		"Of all sends, %s were rejected to be retried, and %s were unknown. %s",
-		clock(s.End), span(s.Length), float64(most)/s.Length.Seconds(), silent,
+		clock(s.End), plural(int64(s.Length/time.Second), "second", "seconds"), float64(most)/s.Length.Seconds(), silent,
 		count(s.Totals.Attempts.Rejected), count(s.Totals.Attempts.Unknown), s.describeFaults())
 }
 

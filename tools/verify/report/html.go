@@ -16,6 +16,10 @@ import (
 //go:embed page.html
 var pageText string
 
+// atOnce is how many violations of a check are shown at once; the others are folded away, so
+// that the pictures are not far.
+const atOnce = 2
+
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"clock": clock, "moment": moment, "span": span, "count": count, "size": size,
 	"word": func(v check.Verdict) string { return verdicts[v].word },
@@ -31,11 +35,14 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 		}
 		return span(d)
 	},
-	"args": func(p *page, f figure) any {
+	"first": func(list []check.Evidence) []check.Evidence { return list[:min(len(list), atOnce)] },
+	"rest":  func(list []check.Evidence) []check.Evidence { return list[min(len(list), atOnce):] },
+	"next":  func() int { return atOnce + 1 },
+	"args": func(p *page, part any) any {
 		return struct {
-			Page   *page
-			Figure figure
-		}{p, f}
+			Page *page
+			Part any
+		}{p, part}
 	},
 }).Parse(pageText))
 

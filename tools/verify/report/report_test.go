@@ -60,10 +60,11 @@ func example(t *testing.T, outcome check.Outcome, suffix string) *Report {
 	quotes := Quotes{}
 	switch outcome {
 	case check.Failed:
-		c.Findings[1].Verdict, c.Findings[1].Violations = check.Violated, 2
+		c.Findings[1].Verdict, c.Findings[1].Violations = check.Violated, 3
 		c.Findings[1].Evidence = []check.Evidence{
 			{What: "device d0 was given it too late" + suffix, MessageID: &id, Lines: []int64{3, 7}},
 			{What: "and again", Lines: []int64{7}},
+			{What: "and a third time", Lines: []int64{3}},
 		}
 		quotes[3], quotes[7] = `{"type":"send","by":"u0`+suffix+`"}`, `{"type":"deliver"}`
 	case check.Unknown:

@@ -55,7 +55,7 @@ var (
 
 func newVerify() *cobra.Command {
 	f := verifyFlags{
-		settings: verify.Settings{Users: 200, Devices: 2, Rate: 500, Duration: 5 * time.Minute, Out: "godwit-verify"},
+		settings: verify.Settings{Users: 200, Devices: 2, Rate: 500, Duration: 5 * time.Minute, Converge: check.DefaultOptions().Converge, Out: "godwit-verify"},
 		local:    verify.Local{Nodes: 3, Brokers: 1},
 		remote:   verify.Remote{Namespace: config.Default().Kafka.Namespace, Generation: int(config.Default().Kafka.Generation)},
 		faults:   allFaults, history: string(verify.Cassandra),
@@ -98,6 +98,7 @@ show enough to tell, or could not be made.`,
 	flags.IntVar(&f.settings.Devices, "devices", f.settings.Devices, "devices of each user")
 	flags.Float64Var(&f.settings.Rate, "rate", f.settings.Rate, "messages a second, of all together; each goes to 1 to 8 users")
 	flags.DurationVar(&f.settings.Duration, "duration", f.settings.Duration, "how long messages are sent; the first tenth is without faults")
+	flags.DurationVar(&f.settings.Converge, "converge", f.settings.Converge, "how long a message may take at the end, when nothing is broken any more; so long it is waited for what is missing")
 	flags.Uint64Var(&f.settings.Seed, "seed", 0, "of everything that is chosen at random (default: another each time)")
 	flags.StringVar(&f.settings.Out, "report", f.settings.Out, "folder for the report and the history of the run")
 	flags.StringVar(&f.history, "history", f.history, "where the cluster keeps history: cassandra, pebble or none")

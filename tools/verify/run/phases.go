@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/godwit-im/godwit/tools/verify/check"
 	"github.com/godwit-im/godwit/tools/verify/event"
 	"github.com/godwit-im/godwit/tools/verify/nemesis"
 	"github.com/godwit-im/godwit/tools/verify/rawlog"
@@ -166,7 +165,7 @@ func (r *run) phases(ctx, loading context.Context) error {
 	r.problem("not all devices are connected at the end", within(ctx, reconnectTimeout, r.load.Reconnect))
 	r.phase(event.Drain, 0)
 	r.problem("sends have no outcome", within(ctx, drainTimeout, r.load.Drain))
-	_ = within(ctx, check.DefaultOptions().Converge+settleSlack, func(ctx context.Context) error {
+	_ = within(ctx, s.Converge+settleSlack, func(ctx context.Context) error {
 		r.load.Settle(ctx)
 		return nil
 	})

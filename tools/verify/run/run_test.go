@@ -26,7 +26,7 @@ func tiny(t *testing.T) Settings {
 	kafkatest.Need(t)
 	t.Parallel() // they mostly wait
 	return Settings{
-		Users: 8, Devices: 2, Rate: 60, Duration: MinDuration, Seed: 1, Out: filepath.Join(t.TempDir(), "out"),
+		Users: 8, Devices: 2, Rate: 60, Duration: MinDuration, Converge: time.Minute, Seed: 1, Out: filepath.Join(t.TempDir(), "out"),
 		Local:   &Local{Nodes: 1, Brokers: 1, History: Pebble, Binary: binary, Root: root},
 		Command: "a command", Progress: t.Output(),
 	}

@@ -39,6 +39,9 @@ type Settings struct {
 	Rate     float64       // sends a second, of all together
 	Duration time.Duration // of the load, with and without faults
 	Seed     uint64        // of every choice
+	// Converge is how long a message may be on its way to a device that reads when nothing is
+	// broken any more; so long, and somewhat longer, it is waited for what is missing at the end.
+	Converge time.Duration
 
 	Local  *Local
 	Remote *Remote
@@ -97,6 +100,7 @@ func (s *Settings) Validate() error {
 		errs = append(errs, err)
 	}
 	check(s.Duration >= MinDuration, "Duration is %v: must be %v or more", s.Duration, MinDuration)
+	check(s.Converge > 0, "Converge is %v: must be positive", s.Converge)
 	check(s.Out != "", "Out is empty")
 	check((s.Local == nil) != (s.Remote == nil), "one of Local and Remote must be set")
 	if l := s.Local; l != nil {

@@ -12,7 +12,7 @@ import (
 // small returns settings of a run on a cluster of this machine.
 func small() Settings {
 	return Settings{
-		Users: 10, Devices: 2, Rate: 50, Duration: time.Minute, Out: "out",
+		Users: 10, Devices: 2, Rate: 50, Duration: time.Minute, Converge: time.Minute, Out: "out",
 		Local: &Local{Nodes: 3, Brokers: 1, History: NoStore, Binary: "/godwit", Root: "/root"},
 	}
 }
@@ -41,6 +41,7 @@ func TestValidate(t *testing.T) {
 		{small, func(s *Settings) { s.Devices = 0 }, "Devices is 0"},
 		{small, func(s *Settings) { s.Rate = 0 }, "Rate is 0"},
 		{small, func(s *Settings) { s.Duration = time.Second }, "Duration is 1s"},
+		{small, func(s *Settings) { s.Converge = 0 }, "Converge is 0s"},
 		{small, func(s *Settings) { s.Out = "" }, "Out is empty"},
 		{small, func(s *Settings) { s.Remote = other().Remote }, "one of Local and Remote"},
 		{small, func(s *Settings) { s.Local = nil }, "one of Local and Remote"},

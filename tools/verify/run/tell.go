@@ -104,6 +104,7 @@ const enoughShare = 4
 func (s *Settings) checks(c cluster) check.Options {
 	o := check.DefaultOptions()
 	o.MinAcks = min(o.MinAcks, int64(s.Rate*s.Duration.Seconds()/enoughShare))
+	o.Converge = s.Converge
 	if !s.faulty() {
 		o.MinFaults = 0
 	}
@@ -120,6 +121,7 @@ func (s *Settings) list() (list []report.Setting) {
 	add("devices of each", s.Devices)
 	add("messages a second", s.Rate)
 	add("duration of the load", s.Duration)
+	add("time to converge", s.Converge)
 	if l := s.Local; l != nil {
 		add("nodes", l.Nodes)
 		add("nodes of Kafka", l.Brokers)

@@ -176,6 +176,7 @@ func (r *rules) page(p *Page, found *findings) {
 	if len(p.Messages) > limit {
 		found.add(RulePage, "the history_page %q has %d messages, of at most %d", p.ID, len(p.Messages), limit)
 	}
+	checkPageBytes(p, found)
 	for i := range p.Messages {
 		m := &p.Messages[i]
 		r.ours("history_page", m, found)
@@ -203,5 +204,25 @@ func (r *rules) closed(code, own int, found *findings) {
 		found.add(RuleClose, "closed with code %d", code)
 	case code == 4200 && !r.moved:
 		found.add(RuleClose, "closed with 4200, and no moved has told where to go")
+	}
+}
+
+// checkPageBytes checks that a page ends with the message that brings it to its size. Pages
+// grow away from where they were asked for, so that message is the last, the first, or one at
+// either side. Of each message at least the body counts.
+func checkPageBytes(p *Page, found *findings) {
+	inner := p.Messages
+	if p.Asked.After == "" && len(inner) > 0 {
+		inner = inner[1:]
+	}
+	if (p.Asked.After != "" || p.Asked.Around != "") && len(inner) > 0 {
+		inner = inner[:len(inner)-1]
+	}
+	size := 0
+	for i := range inner {
+		size += len(inner[i].Body)
+	}
+	if size >= maxPageBytes {
+		found.add(RulePage, "the history_page %q goes on after %d bytes", p.ID, size)
 	}
 }

@@ -113,20 +113,26 @@ func TestRules(t *testing.T) {
 		"error":           {steps: []any{&Error{Code: "degraded"}}},
 		"error of others": {steps: []any{&Error{Code: "bad_luck"}}, broken: RuleField},
 
-		"page":                  {steps: []any{query, page(func(*Page) {})}},
-		"page refused":          {steps: []any{query, &Page{ID: "h1", Code: "history_behind"}}},
-		"page refused and full": {steps: []any{query, page(func(p *Page) { p.Code = "history_behind" })}, broken: RuleField},
-		"page of nothing":       {steps: []any{page(func(*Page) {})}, broken: RulePage},
-		"page twice":            {steps: []any{query, page(func(*Page) {}), page(func(*Page) {})}, broken: RulePage},
-		"page of too many":      {steps: []any{&History{ID: "h1", Limit: 1}, page(func(*Page) {})}, broken: RulePage},
-		"page of 51":            {steps: []any{&History{ID: "h1"}, page(func(p *Page) { p.Messages = make51() })}, broken: RulePage},
-		"page without a bound":  {steps: []any{query, page(func(p *Page) { p.After = "" })}, broken: RuleField},
-		"page of a peer":        {steps: []any{&History{ID: "h1", Peer: "bob"}, page(func(*Page) {})}},
-		"page of others":        {steps: []any{&History{ID: "h1", Peer: "carol"}, page(func(*Page) {})}, broken: RulePage},
-		"page with its bound":   {steps: []any{&History{ID: "h1", After: "c1"}, page(func(*Page) {})}, broken: RulePage},
-		"page of another's":     {steps: []any{query, page(func(p *Page) { p.Messages[0].To = []string{"carol"} })}, broken: RuleUser},
-		"page with a signal":    {steps: []any{query, page(func(p *Page) { p.Messages[0].Kind = KindSignal })}, broken: RuleField},
-		"page that goes on":     {steps: []any{&History{ID: "h1"}, page(large)}, broken: RuleField},
+		"page":                        {steps: []any{query, page(func(*Page) {})}},
+		"page refused":                {steps: []any{query, &Page{ID: "h1", Code: "history_behind"}}},
+		"page refused and full":       {steps: []any{query, page(func(p *Page) { p.Code = "history_behind" })}, broken: RuleField},
+		"page of nothing":             {steps: []any{page(func(*Page) {})}, broken: RulePage},
+		"page twice":                  {steps: []any{query, page(func(*Page) {}), page(func(*Page) {})}, broken: RulePage},
+		"page of too many":            {steps: []any{&History{ID: "h1", Limit: 1}, page(func(*Page) {})}, broken: RulePage},
+		"page of 51":                  {steps: []any{&History{ID: "h1"}, page(func(p *Page) { p.Messages = make51() })}, broken: RulePage},
+		"page without a bound":        {steps: []any{query, page(func(p *Page) { p.After = "" })}, broken: RuleField},
+		"page of a peer":              {steps: []any{&History{ID: "h1", Peer: "bob"}, page(func(*Page) {})}},
+		"page of others":              {steps: []any{&History{ID: "h1", Peer: "carol"}, page(func(*Page) {})}, broken: RulePage},
+		"page with its bound":         {steps: []any{&History{ID: "h1", After: "c1"}, page(func(*Page) {})}, broken: RulePage},
+		"page of another's":           {steps: []any{query, page(func(p *Page) { p.Messages[0].To = []string{"carol"} })}, broken: RuleUser},
+		"page with a signal":          {steps: []any{query, page(func(p *Page) { p.Messages[0].Kind = KindSignal })}, broken: RuleField},
+		"page that goes on":           {steps: []any{&History{ID: "h1"}, page(sized(1, maxBody, maxBody))}, broken: RulePage},
+		"page that went too far back": {steps: []any{&History{ID: "h1", Before: "c9"}, page(sized(1, maxBody, maxBody))}, broken: RulePage},
+		"page that ends in time":      {steps: []any{&History{ID: "h1", After: "c0"}, page(sized(maxBody, maxBody-1, maxBody))}},
+		"page back that ends in time": {steps: []any{&History{ID: "h1"}, page(sized(maxBody, maxBody-1, maxBody))}},
+		"page that ends too late":     {steps: []any{&History{ID: "h1", After: "c0"}, page(sized(maxBody, maxBody, 1))}, broken: RulePage},
+		"page around":                 {steps: []any{&History{ID: "h1", Around: "d1"}, page(sized(maxBody, 1, maxBody, maxBody-2, maxBody))}},
+		"page too wide":               {steps: []any{&History{ID: "h1", Around: "d1"}, page(sized(1, maxBody, maxBody, 1))}, broken: RulePage},
 
 		"moved":                 {steps: []any{&theSend, &toMove, &stored}},
 		"moved back":            {steps: []any{change(toMove, func(m *Moved) { m.MapVersion = 6 })}, broken: RuleMoved},
@@ -192,11 +198,13 @@ func make51() (all []Message) {
 	return all
 }
 
-// large makes a page of two messages that have reached the limit, and one more.
-func large(p *Page) {
-	p.Messages = nil
-	for i := range 3 {
-		p.Messages = append(p.Messages, *change(fromBob, func(m *Message) { m.Cursor, m.Body = fmt.Sprint("d", i), make([]byte, maxBody) }))
+// sized makes a page of messages with bodies of some bytes.
+func sized(bodies ...int) func(*Page) {
+	return func(p *Page) {
+		p.Messages = nil
+		for i, n := range bodies {
+			p.Messages = append(p.Messages, *change(fromBob, func(m *Message) { m.Cursor, m.Body = fmt.Sprint("e", i), make([]byte, n) }))
+		}
 	}
 }
 

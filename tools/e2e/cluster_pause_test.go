@@ -14,12 +14,18 @@ const pause = 30 * time.Second
 
 // TestClusterNodePaused stops the threads of a node, sees others take its partitions and
 // its clients, and lets it go on much later: it finds that it is a standby,
-// and serves nobody until it is told to.
+// and serves nobody until it is told to. Connections to a node that is stopped stay open,
+// and the heartbeat is an hour, so its clients leave only because what they send has no
+// answer.
 func TestClusterNodePaused(t *testing.T) {
 	t.Parallel()
 	cfg := kafkatest.Real(t, clusterPartitions)
 	createTopic(t, &cfg)
-	c := newCluster(t, cfg, "a", "b", "c")
+	c := newCluster(t, cfg)
+	for _, name := range []string{"a", "b", "c"} {
+		c.add(name, "--limits-heartbeat", "1h")
+	}
+	c.start("a", "b", "c")
 	c.shares(c.all["a"], map[string]int{"a": 8, "b": 8, "c": 8})
 	w := newCrowd(t, c, crowdSize)
 	w.served(w.people, time.Now())
@@ -36,6 +42,9 @@ func TestClusterNodePaused(t *testing.T) {
 		}
 	})
 	t.Logf("the first message of its clients is stored after %s", summary(w.served(there, at)))
+	if still := w.at(victim); len(still) > 0 {
+		t.Errorf("%d clients are at the silent node", len(still))
+	}
 
 	<-time.After(pause - time.Since(at))
 	at = time.Now()

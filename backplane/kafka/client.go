@@ -86,12 +86,22 @@ func (c *Config) clientOptions(wrap func(net.Conn) net.Conn) []kgo.Opt {
 		kgo.DisableClientMetrics(),
 	}
 	if c.Logger != nil {
-		opts = append(opts, kgo.WithLogger(kslog.New(slog.New(quiet{c.Logger.Handler()}))))
+		log := c.clientLog()
+		opts = append(opts, kgo.WithLogger(kslog.New(slog.New(log))), kgo.WithHooks(log))
 	}
 	if m := c.SASL.mechanism(); m != nil {
 		opts = append(opts, kgo.SASL(m))
 	}
 	return opts
+}
+
+// clientLog returns the log of a client; c has a Logger.
+func (c *Config) clientLog() *clientLog {
+	t := c.trouble
+	if t == nil {
+		t = new(trouble)
+	}
+	return &clientLog{c.Logger.Handler(), t}
 }
 
 // dialer returns the function that connects to a broker, plain or by TLS.

@@ -39,8 +39,11 @@ type Config struct {
 	Producer ProducerConfig
 	Consumer ConsumerConfig
 
-	// Logger takes the client's log and this package's; nil discards both.
+	// Logger takes the clients' log and this package's; nil discards both. Clients that are
+	// made from copies of one Config complain as one.
 	Logger *slog.Logger
+
+	trouble *trouble // what they complain of
 }
 
 // ProducerConfig has the settings of a Producer.
@@ -120,6 +123,7 @@ type ConsumerConfig struct {
 // DefaultConfig returns a Config with everything set but Brokers.
 func DefaultConfig() Config {
 	return Config{
+		trouble:     new(trouble),
 		Namespace:   "godwit",
 		Generation:  1,
 		Partitions:  1024,

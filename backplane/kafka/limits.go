@@ -53,6 +53,11 @@ const (
 	// minMetadataAge is how often, at most, a client asks for metadata.
 	minMetadataAge = 500 * time.Millisecond
 
+	// addPatience is how long a consumer waits for the leaders of partitions that are added,
+	// while those of which it knows enough are read already. A leader is elected in less,
+	// if the brokers know that it must be.
+	addPatience = 2 * time.Second
+
 	// offsetPause is how long a consumer or reader waits before it asks again for what
 	// a broker could not tell yet.
 	offsetPause = 100 * time.Millisecond
@@ -66,6 +71,14 @@ const (
 	// for offsets by the topic's name. Kafka tells the id only together with all
 	// partitions: 60 KB for 1,024 of them.
 	viewAge = time.Second
+
+	// complainEvery is how often, at most, trouble with the brokers is logged while it goes
+	// on.
+	complainEvery = 30 * time.Second
+
+	// calmAfter is for how long no client must have complained until the trouble counts as
+	// over. A client that does not reach a broker tries again more often than that.
+	calmAfter = 10 * time.Second
 
 	// leaderAge is for how long a Reader believes what it knows of leaders. A fetch that
 	// reaches another broker, or another topic, is refused, so it could be for ever; so

@@ -50,7 +50,7 @@ const (
 	retryPause = 100 * time.Millisecond
 
 	// complainEvery is how often, at most, a failure that goes on is logged.
-	complainEvery = 10 * time.Second
+	complainEvery = 30 * time.Second
 
 	// openTimeout bounds Open. A controller that died in the middle of a decision hides
 	// what was written after it until the brokers give the transaction up: after

@@ -44,8 +44,9 @@ type Handler interface {
 // Consumer reads assigned partitions.
 type Consumer interface {
 	// Add starts reading partitions at the first record whose log time is at least
-	// since (Unix milliseconds), or at the end where there is none. It returns
-	// when the start offsets are known.
+	// since (Unix milliseconds), or at the end where there is none. It returns when
+	// reading has begun; what the log cannot tell the start of yet begins when it can, and
+	// is not reached before.
 	Add(partitions []Partition, since int64) error
 	// Remove stops reading partitions. No Record call for them starts after it
 	// has returned.

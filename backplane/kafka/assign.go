@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"time"
 
 	"github.com/godwit-im/godwit/backplane"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -18,8 +20,10 @@ func (c *Consumer) Add(partitions []backplane.Partition, since int64) error {
 	return c.AddEach(each)
 }
 
-// AddEach implements backplane.Consumer. The error says why the offsets could not be
-// told in OffsetTimeout; then none of the partitions is read.
+// AddEach implements backplane.Consumer. Those that their leaders have told the offsets of
+// are read at once. The others, if there are any after addPatience, are taken over by the
+// repair goroutine: until they begin they count as failed. The error says why the topic
+// could not be asked for in OffsetTimeout; then none of the partitions is read.
 //
 // Calls of Add, AddEach and Remove that name the same partition must not overlap.
 func (c *Consumer) AddEach(since map[backplane.Partition]int64) error {
@@ -31,44 +35,112 @@ func (c *Consumer) AddEach(since map[backplane.Partition]int64) error {
 	if len(since) == 0 {
 		return nil
 	}
-	starts := make(map[backplane.Partition]int64, len(since))
-	for p, time := range since {
-		starts[p] = max(time, 0) // what is below is not a time for Kafka
+	left := make(map[backplane.Partition]int64, len(since))
+	for p, ms := range since {
+		left[p] = max(ms, 0) // what is below is not a time for Kafka
 	}
-	starts, ends, err := c.bounds(starts)
+	missing, err := c.ask(left, func(found map[backplane.Partition]bounds) {
+		c.do(func() { c.assign(since, found) })
+	})
 	switch {
 	case c.ctx.Err() != nil:
 		return ErrClosed
 	case err != nil:
 		return fmt.Errorf("kafka: asking for the offsets of %s: %w", c.topic, err)
 	}
-	if !c.do(func() { c.assign(since, starts, ends) }) {
+	if len(missing) > 0 && !c.do(func() { c.await(since, missing) }) {
 		return ErrClosed
 	}
 	return nil
 }
 
-// assign begins to read partitions. It runs on the poll goroutine.
-func (c *Consumer) assign(since, starts, ends map[backplane.Partition]int64) {
-	at := make(map[int32]kgo.Offset, len(since))
-	for p, time := range since {
-		if c.assigned[p].Load() != nil {
-			continue
+// errNotYet is the error of an attempt in which some leaders have not told what they were
+// asked for.
+var errNotYet = errors.New("kafka: some partitions have no leader that answers")
+
+// ask asks for the bounds of partitions until all are found, or addPatience is over. It
+// returns of which they are not.
+func (c *Consumer) ask(at map[backplane.Partition]int64, found func(map[backplane.Partition]bounds)) (missing map[backplane.Partition]error, err error) {
+	var deadline time.Time // zero before the topic is known to be there
+	err = c.lookup.try(c.ctx, func(ctx context.Context) error {
+		v, err := c.lookup.current(ctx, 0)
+		switch {
+		case err != nil && passes(err) && !deadline.IsZero() && !time.Now().Before(deadline):
+			return nil // what was missing still is
+		case err != nil:
+			return err
+		case deadline.IsZero():
+			deadline = time.Now().Add(addPatience)
 		}
-		a := &assignment{
-			partition: p,
-			worker:    c.workers[int(p)%len(c.workers)],
-			end:       ends[p],
-			next:      starts[p],
-			time:      time,
+		ctx, cancel := context.WithDeadline(ctx, deadline)
+		defer cancel()
+		missing = c.lookup.bounds(ctx, v, at, found)
+		maps.DeleteFunc(at, func(p backplane.Partition, _ int64) bool { return missing[p] == nil })
+		if len(at) > 0 && time.Now().Before(deadline) {
+			return errNotYet
 		}
-		a.handed.Store(starts[p])
-		a.logEnd.Store(ends[p])
-		c.behind.Add(1)
-		c.assigned[p].Store(a)
-		a.begin()
-		at[int32(p)] = kgo.NewOffset().At(starts[p])
+		return nil
+	})
+	c.replaced(err)
+	return missing, err
+}
+
+// replaced notes it if an error says that the topic was made anew.
+func (c *Consumer) replaced(err error) {
+	if errors.Is(err, ErrTopicReplaced) {
+		c.fatal.CompareAndSwap(nil, &err)
 	}
+}
+
+// assign begins to read partitions. It runs on the poll goroutine.
+func (c *Consumer) assign(since map[backplane.Partition]int64, found map[backplane.Partition]bounds) {
+	at := make(map[int32]kgo.Offset, len(found))
+	for p, b := range found {
+		if a := c.assignment(p, since[p]); a != nil {
+			a.place(b)
+			at[int32(p)] = kgo.NewOffset().At(a.next)
+		}
+	}
+	c.fetch(at)
+}
+
+// await leaves it to the repair goroutine to begin to read partitions. It runs on the poll
+// goroutine.
+func (c *Consumer) await(since map[backplane.Partition]int64, missing map[backplane.Partition]error) {
+	var waiting []*assignment
+	for p := range missing {
+		if a := c.assignment(p, since[p]); a != nil {
+			a.failed.Store(true)
+			waiting = append(waiting, a)
+		}
+	}
+	c.leave(waiting...)
+}
+
+// assignment makes an assignment that is not placed yet; nil if the partition has one. It
+// runs on the poll goroutine.
+func (c *Consumer) assignment(p backplane.Partition, since int64) *assignment {
+	if c.assigned[p].Load() != nil {
+		return nil
+	}
+	a := &assignment{partition: p, worker: c.workers[int(p)%len(c.workers)], next: unplaced, time: since}
+	c.behind.Add(1)
+	c.assigned[p].Store(a)
+	return a
+}
+
+// place sets where the reading begins. It runs on the poll goroutine, which then has the
+// client fetch.
+func (a *assignment) place(b bounds) {
+	a.next, a.end = b.start, b.end
+	a.handed.Store(b.start)
+	a.logEnd.Store(b.end)
+	a.begin()
+}
+
+// fetch has the client fetch partitions from an offset on each. It runs on the poll
+// goroutine.
+func (c *Consumer) fetch(at map[int32]kgo.Offset) {
 	if len(at) > 0 {
 		c.client.AddConsumePartitions(map[string]map[int32]kgo.Offset{c.topic: at})
 	}
@@ -130,28 +202,4 @@ func (c *Consumer) caughtUp(a *assignment) {
 	if a.caughtUp.CompareAndSwap(false, true) {
 		c.behind.Add(-1)
 	}
-}
-
-// bounds returns the offsets of partitions at a moment each, and their ends.
-func (c *Consumer) bounds(at map[backplane.Partition]int64) (offsets, ends map[backplane.Partition]int64, err error) {
-	latest := make(map[backplane.Partition]int64, len(at))
-	for p := range at {
-		latest[p] = momentEnd
-	}
-	err = c.lookup.try(c.ctx, func(ctx context.Context) error {
-		if _, err := c.lookup.current(ctx, 0); err != nil {
-			return err
-		}
-		var err error
-		if offsets, err = c.lookup.offsets(ctx, at); err != nil {
-			return err
-		}
-		// Asked for after the others, so that no end lies before its start.
-		ends, err = c.lookup.offsets(ctx, latest)
-		return err
-	})
-	if errors.Is(err, ErrTopicReplaced) {
-		c.fatal.CompareAndSwap(nil, &err)
-	}
-	return offsets, ends, err
 }

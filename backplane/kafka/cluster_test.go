@@ -91,7 +91,11 @@ func TestLeadersAreLost(t *testing.T) {
 	})
 	lost = nodes[leader(t, admin, cfg.Topic(), 0)]
 	lost.Pause()
+	// Who begins to read now reads what others lead, and the rest when that has a leader.
+	late := newConsumer(t, cfg, 2, newJournal())
+	add(t, late, 0, 0, 1, 2)
 	reads("paused")
+	eventually(t, "who began while it was paused reads all", late.Ready)
 	lost.Resume()
 	reads("resumed")
 

@@ -71,10 +71,12 @@ type assignment struct {
 	// Static.
 	partition backplane.Partition
 	worker    *worker
-	end       int64 // the partition's end when it was added
+
+	// Written once by the poll goroutine, before anything is queued.
+	end int64 // the partition's end when its first offset was known
 
 	// Owned by the poll goroutine.
-	next int64 // the offset after the last record that was queued
+	next int64 // the offset after the last record that was queued; unplaced before its first is known
 	time int64 // the highest log time that was queued; what Begin is told as since
 
 	// Owned by the worker's goroutine.
@@ -87,6 +89,9 @@ type assignment struct {
 	handed   atomic.Int64 // the offset after the last record that was handed out
 	logEnd   atomic.Int64 // the partition's end, as of the last fetch
 }
+
+// unplaced is the next offset of an assignment whose first one is not known yet.
+const unplaced = -1
 
 // command is something that the poll goroutine does between two polls.
 type command struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -170,49 +171,116 @@ func (l *lookup) ask(ctx context.Context) (*view, error) {
 	return v, nil
 }
 
-// offsets returns the offset of each partition at a moment: that of the first record
-// with a log time of at least that, or the end where there is none.
+// leader returns the broker that leads a partition.
+func (v *view) leader(p backplane.Partition) (int32, error) {
+	if v.leaders[p] < 0 {
+		return -1, kerr.LeaderNotAvailable
+	}
+	return v.leaders[p], nil
+}
+
+// bounds is where the reading of a partition begins, and where its log ended after that.
+type bounds struct{ start, end int64 }
+
+// bounds asks the leaders of partitions for where each begins at a moment and for its end.
+// It calls found with what one leader tells, on a goroutine of that leader's own, and
+// returns, when all have answered or ctx has ended, why it has found nothing of the rest. A
+// leader that hangs, or a partition without one, does not hold the others up.
+func (l *lookup) bounds(ctx context.Context, v *view, at map[backplane.Partition]int64, found func(map[backplane.Partition]bounds)) (missing map[backplane.Partition]error) {
+	missing = make(map[backplane.Partition]error)
+	byLeader := make(map[int32]map[backplane.Partition]int64)
+	for p, moment := range at {
+		leader, err := v.leader(p)
+		if err != nil {
+			missing[p] = err
+			continue
+		}
+		if byLeader[leader] == nil {
+			byLeader[leader] = make(map[backplane.Partition]int64)
+		}
+		byLeader[leader][p] = moment
+	}
+	var mu sync.Mutex
+	var asking sync.WaitGroup
+	for leader, at := range byLeader {
+		asking.Go(func() {
+			got, errs := l.boundsOf(ctx, leader, at)
+			if len(got) > 0 {
+				found(got)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			maps.Copy(missing, errs)
+		})
+	}
+	asking.Wait()
+	return missing
+}
+
+// boundsOf is bounds of the partitions of one leader.
+func (l *lookup) boundsOf(ctx context.Context, leader int32, at map[backplane.Partition]int64) (map[backplane.Partition]bounds, map[backplane.Partition]error) {
+	starts, missing := l.offsets(ctx, leader, at)
+	latest := make(map[backplane.Partition]int64, len(starts))
+	for p := range starts {
+		latest[p] = momentEnd
+	}
+	// Asked for after the others, so that no end lies before its start.
+	ends, more := l.offsets(ctx, leader, latest)
+	maps.Copy(missing, more)
+	got := make(map[backplane.Partition]bounds, len(ends))
+	for p, end := range ends {
+		got[p] = bounds{starts[p], end}
+	}
+	return got, missing
+}
+
+// offsets returns the offset of each partition at a moment, as its leader tells it: that of
+// the first record with a log time of at least that, or the end where there is none. missing
+// says why the leader has not told it of the others.
 //
 // A broker does not tell the end in the answer that there is none. Asked for after
 // that, the end may lie behind records that came in between and have such a log time,
 // and nobody would read those. So the broker is asked for such a record once more after
 // the end: where there is still none, all of them will come at that end or later.
-func (l *lookup) offsets(ctx context.Context, at map[backplane.Partition]int64) (map[backplane.Partition]int64, error) {
-	offsets, err := l.list(ctx, at)
-	if err != nil {
-		return nil, err
-	}
+func (l *lookup) offsets(ctx context.Context, leader int32, at map[backplane.Partition]int64) (offsets map[backplane.Partition]int64, missing map[backplane.Partition]error) {
+	offsets, missing = l.list(ctx, leader, at)
 	none := make(map[backplane.Partition]int64)
 	latest := make(map[backplane.Partition]int64)
 	for p, offset := range offsets {
 		if offset < 0 {
 			none[p], latest[p] = at[p], momentEnd
+			delete(offsets, p)
 		}
 	}
 	if len(none) == 0 {
-		return offsets, nil
+		return offsets, missing
 	}
-	ends, err := l.list(ctx, latest)
-	if err != nil {
-		return nil, err
-	}
-	again, err := l.list(ctx, none)
-	if err != nil {
-		return nil, err
-	}
+	ends, errs := l.list(ctx, leader, latest)
+	maps.Copy(missing, errs)
+	again, errs := l.list(ctx, leader, none)
+	maps.Copy(missing, errs)
 	for p := range none {
-		if offsets[p] = again[p]; again[p] < 0 {
-			offsets[p] = ends[p]
+		offset := again[p]
+		if offset < 0 {
+			offset = ends[p]
 		}
-		if offsets[p] < 0 {
-			return nil, fmt.Errorf("kafka: partition %d of %s has no offset", p, l.topic)
+		switch {
+		case missing[p] != nil:
+		case offset < 0:
+			missing[p] = fmt.Errorf("kafka: partition %d of %s has no offset", p, l.topic)
+		default:
+			offsets[p] = offset
 		}
 	}
-	return offsets, nil
+	return offsets, missing
 }
 
 // list is offsets, with -1 where no record has such a log time.
-func (l *lookup) list(ctx context.Context, at map[backplane.Partition]int64) (map[backplane.Partition]int64, error) {
+func (l *lookup) list(ctx context.Context, leader int32, at map[backplane.Partition]int64) (offsets map[backplane.Partition]int64, missing map[backplane.Partition]error) {
+	offsets, missing = make(map[backplane.Partition]int64, len(at)), make(map[backplane.Partition]error)
+	if len(at) == 0 {
+		return offsets, missing
+	}
 	topic := kmsg.NewListOffsetsRequestTopic()
 	topic.Topic = l.topic
 	for p, moment := range at {
@@ -221,24 +289,25 @@ func (l *lookup) list(ctx context.Context, at map[backplane.Partition]int64) (ma
 		topic.Partitions = append(topic.Partitions, partition)
 	}
 	req := kmsg.NewPtrListOffsetsRequest()
+	req.ReplicaID = -1 // a consumer
 	req.Topics = append(req.Topics, topic)
-	resp, err := req.RequestWith(ctx, l.client)
-	if err != nil {
-		return nil, err
-	}
-	offsets := make(map[backplane.Partition]int64, len(at))
-	for i := range resp.Topics {
-		for _, p := range resp.Topics[i].Partitions {
-			if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
-				return nil, err
+	resp, err := l.client.Broker(int(leader)).Request(ctx, req)
+	if err == nil {
+		for _, t := range resp.(*kmsg.ListOffsetsResponse).Topics {
+			for _, p := range t.Partitions {
+				if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
+					missing[backplane.Partition(p.Partition)] = err
+				} else {
+					offsets[backplane.Partition(p.Partition)] = p.Offset
+				}
 			}
-			offsets[backplane.Partition(p.Partition)] = p.Offset
 		}
+		err = kerr.UnknownTopicOrPartition // of what is not in the answer
 	}
 	for p := range at {
-		if _, ok := offsets[p]; !ok {
-			return nil, kerr.UnknownTopicOrPartition
+		if _, ok := offsets[p]; !ok && missing[p] == nil {
+			missing[p] = err
 		}
 	}
-	return offsets, nil
+	return offsets, missing
 }

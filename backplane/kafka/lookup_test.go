@@ -57,9 +57,13 @@ func TestOffsetsWhileTheFirstRecordComes(t *testing.T) {
 	l := newLookup(client, &cfg)
 	at := func(ms int64) int64 {
 		t.Helper()
-		offsets, err := l.offsets(t.Context(), map[backplane.Partition]int64{0: ms})
+		v, err := l.current(t.Context(), 0)
 		if err != nil {
 			t.Fatal(err)
+		}
+		offsets, missing := l.offsets(t.Context(), v.leaders[0], map[backplane.Partition]int64{0: ms})
+		if len(missing) > 0 {
+			t.Fatal(missing)
 		}
 		return offsets[0]
 	}

@@ -67,9 +67,9 @@ func (r *Reader) Close() { r.client.Close() }
 // has, and the offset that its next one gets: they are equal where it has none. That
 // the topic was made anew is noticed within viewAge.
 func (r *Reader) Bounds(ctx context.Context, p backplane.Partition) (first, end int64, err error) {
-	err = r.ask(ctx, p, func(ctx context.Context) error {
+	err = r.ask(ctx, p, func(ctx context.Context, leader int32) error {
 		var err error
-		first, end, err = r.bounds(ctx, p)
+		first, end, err = r.bounds(ctx, leader, p)
 		return err
 	})
 	return first, end, err
@@ -78,10 +78,10 @@ func (r *Reader) Bounds(ctx context.Context, p backplane.Partition) (first, end 
 // OffsetAt returns the offset of the first record of a partition with a log time of
 // at least ms (Unix milliseconds), or the end as Bounds tells it where there is none.
 func (r *Reader) OffsetAt(ctx context.Context, p backplane.Partition, ms int64) (offset int64, err error) {
-	err = r.ask(ctx, p, func(ctx context.Context) error {
-		var err error
-		offset, err = r.offset(ctx, p, max(ms, 0))
-		return err
+	err = r.ask(ctx, p, func(ctx context.Context, leader int32) error {
+		offsets, missing := r.lookup.offsets(ctx, leader, map[backplane.Partition]int64{p: max(ms, 0)})
+		offset = offsets[p]
+		return missing[p]
 	})
 	return offset, err
 }
@@ -119,16 +119,24 @@ func (r *Reader) Retention(ctx context.Context) (time.Duration, error) {
 	return retention, nil
 }
 
-// ask calls f, which asks for offsets of a partition, and names both in its error.
-func (r *Reader) ask(ctx context.Context, p backplane.Partition, f func(context.Context) error) error {
+// ask calls f, which asks the leader of a partition for offsets, and names the partition in
+// its error.
+func (r *Reader) ask(ctx context.Context, p backplane.Partition, f func(ctx context.Context, leader int32) error) error {
 	if err := r.lookup.has(p); err != nil {
 		return err
 	}
+	age := viewAge
 	err := r.lookup.try(ctx, func(ctx context.Context) error {
-		if _, err := r.lookup.current(ctx, viewAge); err != nil {
+		v, err := r.lookup.current(ctx, age)
+		if err != nil {
 			return err
 		}
-		return f(ctx)
+		age = offsetPause // what is known of the leader may be what is wrong
+		leader, err := v.leader(p)
+		if err != nil {
+			return err
+		}
+		return f(ctx, leader)
 	})
 	if err != nil {
 		return fmt.Errorf("kafka: asking for offsets of partition %d of %s: %w", p, r.topic, err)
@@ -136,16 +144,8 @@ func (r *Reader) ask(ctx context.Context, p backplane.Partition, f func(context.
 	return nil
 }
 
-// bounds asks for the start first, so that it does not lie behind the end.
-func (r *Reader) bounds(ctx context.Context, p backplane.Partition) (first, end int64, err error) {
-	if first, err = r.offset(ctx, p, momentStart); err != nil {
-		return 0, 0, err
-	}
-	end, err = r.offset(ctx, p, momentEnd)
-	return first, end, err
-}
-
-func (r *Reader) offset(ctx context.Context, p backplane.Partition, moment int64) (int64, error) {
-	offsets, err := r.lookup.offsets(ctx, map[backplane.Partition]int64{p: moment})
-	return offsets[p], err
+// bounds asks the leader of a partition for its bounds.
+func (r *Reader) bounds(ctx context.Context, leader int32, p backplane.Partition) (first, end int64, err error) {
+	got, missing := r.lookup.boundsOf(ctx, leader, map[backplane.Partition]int64{p: momentStart})
+	return got[p].start, got[p].end, missing[p]
 }

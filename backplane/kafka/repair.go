@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/godwit-im/godwit/backplane"
@@ -42,8 +43,16 @@ func (c *Consumer) fail(a *assignment, err error) {
 	c.log.Error("kafka: a partition cannot be read", "topic", c.topic, "partition", a.partition, "offset", a.next, "class", class, "err", err)
 	a.failed.Store(true)
 	c.stopFetching([]int32{int32(a.partition)})
+	c.leave(a)
+}
+
+// leave leaves assignments that have failed to the repair goroutine.
+func (c *Consumer) leave(failed ...*assignment) {
+	if len(failed) == 0 {
+		return
+	}
 	c.mu.Lock()
-	c.broken = append(c.broken, a)
+	c.broken = append(c.broken, failed...)
 	c.mu.Unlock()
 	c.ringRepair()
 }
@@ -73,6 +82,7 @@ func (c *Consumer) repair() {
 	pause := time.NewTimer(0)
 	defer pause.Stop()
 	<-pause.C
+	var told time.Time // when it was last logged that some stay unread
 	for {
 		select {
 		case <-c.bell:
@@ -83,17 +93,17 @@ func (c *Consumer) repair() {
 		broken := c.broken
 		c.broken = nil
 		c.mu.Unlock()
-		switch err := c.putBack(broken); {
+		switch left, err := c.putBack(broken); {
 		case errors.Is(err, ErrTopicReplaced):
 			// There is no right place to go on from: the offsets of the topic that was
 			// there mean nothing in the one that is. Err tells.
 			c.log.Error("kafka: partitions stay unread", "topic", c.topic, "partitions", len(broken), "err", err)
-		case err != nil:
-			c.log.Warn("kafka: partitions could not be put back; trying again", "topic", c.topic, "partitions", len(broken), "err", err)
-			c.mu.Lock()
-			c.broken = append(c.broken, broken...)
-			c.mu.Unlock()
-			c.ringRepair()
+		case len(left) > 0:
+			if time.Since(told) >= complainEvery {
+				told = time.Now()
+				c.log.Warn("kafka: partitions cannot be read yet; trying again", "topic", c.topic, "partitions", len(left), "first", left[0].partition, "err", err)
+			}
+			c.leave(left...)
 		}
 		pause.Reset(repairPause)
 		select {
@@ -106,50 +116,78 @@ func (c *Consumer) repair() {
 
 // putBack begins to fetch failed partitions again, each from the offset after
 // the last record that was queued, or where the log begins or ends if it does not
-// have that.
-func (c *Consumer) putBack(broken []*assignment) error {
+// have that; and those for the first time that had no leader when they were added. It
+// returns those for which that has not worked yet, and why.
+func (c *Consumer) putBack(broken []*assignment) (left []*assignment, err error) {
+	broken = slices.DeleteFunc(broken, func(a *assignment) bool { return a.removed.Load() })
 	if len(broken) == 0 {
-		return nil
+		return nil, nil
 	}
-	first := make(map[backplane.Partition]int64, len(broken))
+	at := make(map[backplane.Partition]int64, len(broken))
+	by := make(map[backplane.Partition]*assignment, len(broken))
 	for _, a := range broken {
-		first[a.partition] = momentStart
-	}
-	starts, ends, err := c.bounds(first)
-	if err != nil {
-		return err
-	}
-	c.do(func() {
-		at := make(map[int32]kgo.Offset, len(broken))
-		for _, a := range broken {
-			if a.removed.Load() {
-				continue
-			}
-			c.clamp(a, starts[a.partition], ends[a.partition])
-			a.failed.Store(false)
-			at[int32(a.partition)] = kgo.NewOffset().At(a.next)
+		by[a.partition] = a
+		// Whoever has failed is the repair goroutine's until it is put back.
+		if at[a.partition] = momentStart; a.next == unplaced {
+			at[a.partition] = max(a.time, 0)
 		}
-		if len(at) > 0 {
-			c.client.AddConsumePartitions(map[string]map[int32]kgo.Offset{c.topic: at})
+	}
+	var missing map[backplane.Partition]error
+	err = c.lookup.try(c.ctx, func(ctx context.Context) error {
+		v, err := c.lookup.current(ctx, 0)
+		if err != nil {
+			return err
 		}
+		missing = c.lookup.bounds(ctx, v, at, func(found map[backplane.Partition]bounds) {
+			c.do(func() { c.goOn(by, found) })
+		})
+		return nil
 	})
-	return nil
+	if err != nil {
+		c.replaced(err)
+		return broken, err
+	}
+	for _, a := range broken {
+		if why := missing[a.partition]; why != nil {
+			left, err = append(left, a), why
+		}
+	}
+	return left, err
+}
+
+// goOn begins to fetch failed partitions. It runs on the poll goroutine.
+func (c *Consumer) goOn(by map[backplane.Partition]*assignment, found map[backplane.Partition]bounds) {
+	at := make(map[int32]kgo.Offset, len(found))
+	for p, b := range found {
+		a := by[p]
+		if a.removed.Load() {
+			continue
+		}
+		if a.next == unplaced {
+			a.place(b)
+		} else {
+			c.clamp(a, b)
+		}
+		a.failed.Store(false)
+		at[int32(p)] = kgo.NewOffset().At(a.next)
+	}
+	c.fetch(at)
 }
 
 // clamp moves a's next offset to where the log has one. Nothing is stepped over
 // silently: it logs and counts, and records that are gone are gone for everyone.
-func (c *Consumer) clamp(a *assignment, start, end int64) {
+func (c *Consumer) clamp(a *assignment, b bounds) {
 	switch {
-	case a.next < start:
-		c.counts.skipped.Add(float64(start - a.next))
-		c.log.Error("kafka: records were deleted before they were read", "topic", c.topic, "partition", a.partition, "from", a.next, "to", start)
-		a.next = start
-	case a.next > end:
-		c.log.Error("kafka: the log ends before what was read", "topic", c.topic, "partition", a.partition, "read_to", a.next, "end", end)
-		a.next = end
+	case a.next < b.start:
+		c.counts.skipped.Add(float64(b.start - a.next))
+		c.log.Error("kafka: records were deleted before they were read", "topic", c.topic, "partition", a.partition, "from", a.next, "to", b.start)
+		a.next = b.start
+	case a.next > b.end:
+		c.log.Error("kafka: the log ends before what was read", "topic", c.topic, "partition", a.partition, "read_to", a.next, "end", b.end)
+		a.next = b.end
 	default:
 		return
 	}
-	a.logEnd.Store(end)
+	a.logEnd.Store(b.end)
 	a.begin()
 }

@@ -80,9 +80,9 @@ func (r *Reader) fetch(ctx context.Context, p backplane.Partition, from int64, a
 	if err != nil {
 		return piece{}, err
 	}
-	leader := v.leaders[p]
-	if leader < 0 {
-		return piece{}, kerr.LeaderNotAvailable
+	leader, err := v.leader(p)
+	if err != nil {
+		return piece{}, err
 	}
 	resp, err := r.client.Broker(int(leader)).Request(ctx, r.fetchRequest(p, from, v.id))
 	if err != nil {
@@ -91,7 +91,7 @@ func (r *Reader) fetch(ctx context.Context, p backplane.Partition, from int64, a
 	answer, err := answerOf(resp.(*kmsg.FetchResponse), p)
 	switch {
 	case errors.Is(err, kerr.OffsetOutOfRange):
-		return piece{}, r.outOfRange(ctx, p, from)
+		return piece{}, r.outOfRange(ctx, leader, p, from)
 	case err != nil:
 		return piece{}, err
 	}
@@ -141,8 +141,8 @@ func answerOf(resp *kmsg.FetchResponse, p backplane.Partition) (*kmsg.FetchRespo
 }
 
 // outOfRange returns on which side of the log an offset is.
-func (r *Reader) outOfRange(ctx context.Context, p backplane.Partition, offset int64) error {
-	first, end, err := r.bounds(ctx, p)
+func (r *Reader) outOfRange(ctx context.Context, leader int32, p backplane.Partition, offset int64) error {
+	first, end, err := r.bounds(ctx, leader, p)
 	switch {
 	case err != nil:
 		return err

@@ -27,7 +27,8 @@ const (
 	// within milliseconds, so it costs a ping where something is wrong, and no other: with
 	// pongTimeout, the client leaves a node that hangs 8 s after it has sent something, when
 	// the cluster, which takes 4 s to notice, has replaced it as a rule, and 12 s of
-	// sendWindow are left.
+	// sendWindow are left. The largest message must get through in those 8 s, so a link of
+	// less than 8 KB/s is too slow for it.
 	answerDue = 3 * time.Second
 
 	// pongTimeout is how long the server has to send anything after a ping.

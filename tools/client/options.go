@@ -65,7 +65,8 @@ type Options struct {
 	OnError   func(error)
 
 	// MinBackoff and MaxBackoff bound the bound of the random pause before connecting
-	// again: 500 ms and 30 s unless set.
+	// again: 500 ms and 30 s unless set. In the first half minute the bound is at most 3 s, or
+	// MinBackoff if that is more, while other nodes answer.
 	MinBackoff, MaxBackoff time.Duration
 
 	// DegradedSpread is over how much time the clients of a node that has lost its log

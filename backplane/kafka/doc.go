@@ -43,6 +43,15 @@
 // Begin and End go through the same queue, so they stand where they belong among the
 // records.
 //
+// A partition whose leader does not tell where it begins, or that the client gives up, is
+// the repair goroutine's until it can be fetched, and counts as failed. The others go on.
+//
+// # What the clients log
+//
+// Clients tell of each request that fails. What they tell is put together (see log.go): a
+// line when trouble begins, one now and then, and one when it is over, for all clients that
+// were made from copies of one Config.
+//
 // # Goroutines
 //
 // Any goroutine may call Producer.Produce, Consumer.Add, Consumer.AddEach,

@@ -82,8 +82,10 @@ func (p *program) runClient(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.mu.client, p.mu.stop = nil, nil
-	// It counts heartbeats as well, of which it does not tell.
-	if last, ok := p.mu.view.at(0); ok && c.Cursor() != "" && c.Cursor() != last.cursor {
+	// It counts heartbeats as well, of which it does not tell. The cursor of one that was never
+	// welcomed is what it was made with, which may be older.
+	last, ok := p.mu.view.at(0)
+	if ok && !p.mu.first && c.Cursor() != "" && c.Cursor() != last.cursor {
 		p.mu.view.beat(c.Cursor())
 	}
 	return err

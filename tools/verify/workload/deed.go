@@ -41,8 +41,9 @@ type browsing struct {
 
 // habit chooses the deeds of a device. One goroutine calls it.
 type habit struct {
-	rand  *rand.Rand
-	users int
+	rand    *rand.Rand
+	users   int
+	popular bool // it is the device of a popular user, which often does not read
 }
 
 // next chooses the next deed. It takes the same number of choices whatever the deed is.
@@ -50,7 +51,7 @@ func (h *habit) next() deed {
 	r := h.rand
 	d := deed{
 		after:  time.Second + upTo(r, 12*time.Second),
-		lasts:  2*time.Second + upTo(r, 12*time.Second),
+		lasts:  (2*time.Second + upTo(r, 12*time.Second)) << (r.IntN(4) / 3),
 		pace:   500 << r.IntN(6),
 		abrupt: r.IntN(2) == 0,
 		steps:  1 + r.IntN(1+r.IntN(remembered)),
@@ -59,6 +60,8 @@ func (h *habit) next() deed {
 	}
 	d.browse.peer = max(d.browse.peer, -1)
 	switch k := r.IntN(20); {
+	case h.popular && k%2 == 0:
+		d.what = ignore
 	case k < 3:
 		d.what = dawdle
 	case k < 6:

@@ -24,6 +24,7 @@ type device struct {
 	link      link
 	bell      chan struct{} // rung when there may be something to send
 	gaps      chan struct{} // rung when a gap was told of
+	beats     chan struct{} // rung at a heartbeat
 
 	drafts writer // owned by the pacer
 
@@ -137,6 +138,13 @@ func (d *device) got(id event.MessageID) { d.load.ledger.seen(messageID(id), d.u
 // begun notes that the device's view of the timeline has begun.
 func (d *device) begun() { d.load.ledger.anew(d.user, d.number) }
 
+// cursorRefused is the event of a cursor that the server does not take back. It may do so only
+// when the log was made anew or has lost its end, and what the device misses then nobody
+// could tell: so it counts as a violation by itself.
+func cursorRefused(code string) *event.Violation {
+	return &event.Violation{What: "a cursor that the device was given is refused: " + code}
+}
+
 // ready reports whether the device can be given a message to send.
 func (d *device) ready() bool {
 	d.mu.Lock()
@@ -177,9 +185,12 @@ func (d *device) setOnline(online bool) {
 	}
 }
 
-func (d *device) ring() {
+func (d *device) ring() { ring(d.bell) }
+
+// ring rings a bell, which is a channel of one place.
+func ring(bell chan struct{}) {
 	select {
-	case d.bell <- struct{}{}:
+	case bell <- struct{}{}:
 	default:
 	}
 }

@@ -90,7 +90,7 @@ func (w *writer) content(r *rand.Rand, d *draft) {
 	case k == 0:
 		size, d.large = 16<<10+r.IntN(40<<10), true
 	case popular:
-		size = r.IntN(4 << 10)
+		size = r.IntN(6 << 10)
 	case k < 20:
 	case k < 150:
 		size = 1 + r.IntN(200)

@@ -43,8 +43,7 @@ func (f *finder) next(ctx context.Context) place {
 		}
 	}
 	to := f.to
-	if to.url == "" {
-		urls := f.urls()
+	if urls := f.urls(); to.url == "" && len(urls) > 0 {
 		to.url = urls[f.rand.IntN(len(urls))]
 	}
 	f.to = place{}

@@ -22,8 +22,10 @@ type life struct {
 func (d *device) live(ctx context.Context) {
 	r := d.load.people.rand("gaps", d.user, d.number)
 	l := &life{
-		device:   d,
-		habit:    habit{rand: d.load.people.rand("deeds", d.user, d.number), users: len(d.load.people.names)},
+		device: d,
+		habit: habit{
+			rand: d.load.people.rand("deeds", d.user, d.number), users: len(d.load.people.names), popular: d.user < d.load.people.popular,
+		},
 		patience: func() time.Duration { return upTo(r, 8*time.Second) },
 	}
 	if d.character.short {
@@ -43,9 +45,9 @@ func (d *device) live(ctx context.Context) {
 }
 
 // rest waits: for some time, if that is not 0, or until done is closed. Meanwhile it does what
-// the device has to do, but fetches gaps only where it may. It reports whether the time
-// is over.
-func (l *life) rest(ctx context.Context, d time.Duration, done <-chan struct{}, fetch bool) bool {
+// the device has to do; what takes time, it does only if it is free. It reports whether the
+// time is over.
+func (l *life) rest(ctx context.Context, d time.Duration, done <-chan struct{}, free bool) bool {
 	var over <-chan time.Time
 	if d > 0 {
 		timer := time.NewTimer(d)
@@ -62,24 +64,29 @@ func (l *life) rest(ctx context.Context, d time.Duration, done <-chan struct{}, 
 			return false
 		case <-over:
 			return true
+		case <-l.beats:
+			// What comes next is what a wrong cursor would leave out.
+			if free && !l.load.isSteady() {
+				l.do(ctx, &deed{what: leave, lasts: nap})
+			}
 		case <-l.gaps:
 			if l.fetchAt.IsZero() {
 				l.fetchAt = time.Now().Add(l.patience())
 			}
 		case now := <-duties.C:
-			l.duties(ctx, now, fetch)
+			l.duties(ctx, now, free)
 		}
 	}
 }
 
-// duties does what is due.
-func (l *life) duties(ctx context.Context, now time.Time, fetch bool) {
+// duties does what is due: while the device is not free, only what takes no time.
+func (l *life) duties(ctx context.Context, now time.Time, free bool) {
 	steady := l.load.isSteady()
 	if !l.refreshAt.IsZero() && now.After(l.refreshAt) && (steady || !l.character.careless) {
 		l.refreshAt = now.Add(shortToken / 2)
 		l.link.refresh()
 	}
-	if fetch && !l.fetchAt.IsZero() && (steady || now.After(l.fetchAt)) {
+	if free && !l.fetchAt.IsZero() && (steady || now.After(l.fetchAt)) {
 		l.fetchAt = time.Time{}
 		if !l.link.catchUp(ctx) {
 			l.fetchAt = now.Add(tick)

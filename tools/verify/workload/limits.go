@@ -83,6 +83,9 @@ const (
 	retryAfter  = 30 * time.Second
 	retryWindow = 50 * time.Second
 
+	// nap is how long a device that was told a cursor by a heartbeat stays away.
+	nap = 2 * time.Second
+
 	// pageTimeout bounds how long a page is waited for on a connection that does not end.
 	pageTimeout = 20 * time.Second
 )

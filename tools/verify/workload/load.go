@@ -62,7 +62,7 @@ func New(o Options) (*Load, error) {
 func newDevice(l *Load, user, number int, c character) *device {
 	d := &device{
 		load: l, user: user, number: number, name: l.people.names[user], label: fmt.Sprint("d", number), character: c,
-		bell: make(chan struct{}, 1), gaps: make(chan struct{}, 1),
+		bell: make(chan struct{}, 1), gaps: make(chan struct{}, 1), beats: make(chan struct{}, 1),
 		drafts: writer{people: l.people, user: user, device: c, rand: l.people.rand("drafts", user, number)},
 	}
 	d.by = d.name + "/" + d.label
@@ -89,17 +89,22 @@ func (l *Load) Connect(ctx context.Context) error {
 // Send begins to send, and to misbehave.
 func (l *Load) Send() {
 	l.once.send.Do(func() {
-		ctx, cancel := context.WithCancel(l.ctx)
-		p := pacer{load: l, rand: l.people.rand("pacer")}
-		done := make(chan struct{})
-		l.mu.Lock()
-		l.stopPacer, l.pacerDone = cancel, done
-		l.mu.Unlock()
-		l.wg.Go(func() {
-			defer close(done)
-			p.run(ctx)
-		})
+		l.pace()
 		close(l.sending)
+	})
+}
+
+// pace begins to send.
+func (l *Load) pace() {
+	ctx, cancel := context.WithCancel(l.ctx)
+	p := pacer{load: l, rand: l.people.rand("pacer")}
+	done := make(chan struct{})
+	l.mu.Lock()
+	l.stopPacer, l.pacerDone = cancel, done
+	l.mu.Unlock()
+	l.wg.Go(func() {
+		defer close(done)
+		p.run(ctx)
 	})
 }
 

@@ -192,6 +192,7 @@ func (c *plain) refused(at place, err error) time.Duration {
 	}
 	switch {
 	case r.Code == "unknown_cursor" || r.Code == "bad_cursor":
+		c.write(cursorRefused(r.Code))
 		c.mu.Lock()
 		c.mu.how, c.mu.from = resumption{anew: true}, nil
 		c.mu.Unlock()

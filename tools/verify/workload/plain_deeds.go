@@ -47,7 +47,7 @@ func (c *plain) leave(abrupt bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.mu.away, c.mu.hangUp, c.mu.abrupt = true, true, abrupt
-	c.wake()
+	ring(c.poke)
 }
 
 func (c *plain) come(how resumption) {
@@ -57,14 +57,7 @@ func (c *plain) come(how resumption) {
 	if how != (resumption{}) {
 		c.mu.how, c.mu.from = how, nil
 	}
-	c.wake()
-}
-
-func (c *plain) wake() {
-	select {
-	case c.poke <- struct{}{}:
-	default:
-	}
+	ring(c.poke)
 }
 
 func (c *plain) cursor(steps int) string {
@@ -126,7 +119,7 @@ func (c *plain) rewind(g *gap) {
 		if kept == g {
 			c.mu.from = &g.at
 			c.mu.hangUp, c.mu.abrupt = true, false
-			c.wake()
+			ring(c.poke)
 			return
 		}
 	}

@@ -86,19 +86,20 @@ type character struct {
 }
 
 // characters chooses those of so many devices of each user, in the order of users. Half of
-// all are plain.
+// all are plain; the popular users have one that asks for gaps.
 func (p *population) characters(devices int) []character {
 	r := p.rand("characters")
 	all := make([]character, devices*len(p.names))
 	order := r.Perm(len(all))
 	for n, i := range order {
 		c := &all[i]
-		c.wire = n%2 == 0
+		popular := i/devices < p.popular && i%devices == 0
+		c.wire = n%2 == 0 || popular
 		c.format = wire.JSON
 		if n/2%2 == 0 {
 			c.format = wire.Proto
 		}
-		c.gaps = c.wire && n/4%3 == 0
+		c.gaps = c.wire && n/4%3 == 0 || popular
 		c.origin = c.wire && r.IntN(8) == 0
 		c.fragments = 1 + r.IntN(8)/6*r.IntN(4)
 		c.short = r.IntN(5) == 0

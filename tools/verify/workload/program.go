@@ -187,10 +187,7 @@ func (p *program) come(how resumption) {
 	if how != (resumption{}) {
 		p.mu.how = how
 	}
-	select {
-	case p.poke <- struct{}{}:
-	default:
-	}
+	ring(p.poke)
 }
 
 func (p *program) cursor(steps int) string {

@@ -171,6 +171,7 @@ func (p *program) gone(g client.Gone) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if g.Code != "" {
+		p.write(cursorRefused(string(g.Code)))
 		p.mu.goesOn = false
 		return
 	}

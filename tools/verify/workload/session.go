@@ -107,6 +107,7 @@ func (c *plain) take(s *session, frame wire.Frame) {
 		if c.mu.taking == s {
 			c.write(wire.FrameEvent(s.number, f))
 			c.mu.view.beat(f.Cursor)
+			ring(c.beats)
 		}
 	case *wire.Gap:
 		if c.mu.taking == s {
@@ -135,10 +136,7 @@ func (c *plain) gap(s *session, f *wire.Gap) {
 	}
 	at, _ := c.mu.view.at(0)
 	c.mu.gaps = append(c.mu.gaps, &gap{f.After, f.Before, at})
-	select {
-	case c.gaps <- struct{}{}:
-	default:
-	}
+	ring(c.gaps)
 }
 
 // acked takes an ack. mu is held.

@@ -3,6 +3,7 @@ package world
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -22,9 +23,15 @@ const (
 	// readyPoll is how often a process is asked whether it serves.
 	readyPoll = 50 * time.Millisecond
 
+	// restartPause is the time until a process is started again that has ended at once.
+	restartPause = time.Second
+
 	// tailBytes is how much of a log is shown in an error.
 	tailBytes = 4000
 )
+
+// errEnded is the error of a process that ends instead of serving.
+var errEnded = errors.New("it has ended")
 
 // member is a process under test, that keeps its name, its ports and its data when it ends
 // and is started again.
@@ -39,7 +46,8 @@ type member struct {
 	up, down func()
 
 	// doing is held while it is started or ended.
-	doing sync.Mutex
+	doing  sync.Mutex
+	served bool // by any of its lives; guarded by doing
 
 	mu struct {
 		sync.Mutex
@@ -99,13 +107,34 @@ func (m *member) falls() []string {
 	return list
 }
 
-// start starts it and returns when it serves.
+// start starts it and returns when it serves. One that has served before is started again if
+// it ends before it does, as whatever looks after services would do it: something that it
+// needs may be away for now.
 func (m *member) start(ctx context.Context) error {
 	m.doing.Lock()
 	defer m.doing.Unlock()
 	if m.answers() {
 		return fmt.Errorf("world: %s runs already", m.name)
 	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	for {
+		err := m.live(ctx)
+		if err == nil || !m.served || !errors.Is(err, errEnded) {
+			m.served = m.served || err == nil
+			return err
+		}
+		select {
+		case <-time.After(restartPause):
+		case <-ctx.Done():
+			return err
+		}
+		m.note(nil, false, false) // this end does not count
+	}
+}
+
+// live begins a life of it and returns when it serves.
+func (m *member) live(ctx context.Context) error {
 	log, err := os.OpenFile(m.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
 		return fmt.Errorf("world: %w", err)
@@ -126,8 +155,6 @@ func (m *member) start(ctx context.Context) error {
 	m.mu.falls = falls
 	m.mu.Unlock()
 	m.note(p, true, false)
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
 	if err := m.await(ctx, p, info.Size()); err != nil {
 		return fmt.Errorf("world: %s does not serve: %w; the end of %s:\n%s", m.name, err, m.log, tail(m.log))
 	}
@@ -148,7 +175,7 @@ func (m *member) await(ctx context.Context, p *process.Process, offset int64) er
 		select {
 		case <-poll.C:
 		case <-p.Done():
-			return fmt.Errorf("it has ended (%s)", p.How())
+			return fmt.Errorf("%w (%s)", errEnded, p.How())
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -5,10 +5,12 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -94,6 +96,45 @@ func TestMemberDoesNotServe(t *testing.T) {
 	defer cancel()
 	if err := m.start(ctx); err == nil {
 		t.Error("a process serves that says that it does not")
+	}
+}
+
+// TestMemberStartsAgain starts a process that needs something: it serves as soon as that is
+// there, and what it did meanwhile is no fall.
+func TestMemberStartsAgain(t *testing.T) {
+	needs := filepath.Join(t.TempDir(), "needs")
+	m := shell(t, "[ -e "+needs+" ] || exit 3; echo it serves; while :; do sleep 0.01; done")
+	m.started = "it serves"
+	if err := os.Mkdir(needs, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.end(t.Context(), 9); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(needs); err != nil {
+		t.Fatal(err)
+	}
+	var starting sync.WaitGroup
+	starting.Go(func() {
+		if err := m.start(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+	for { // until it has ended once
+		if p, err := m.process(); err == nil && p.Ended() && p.How() == "exit status 3" {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if err := os.Mkdir(needs, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	starting.Wait()
+	if got := m.falls(); len(got) > 0 || !m.answers() {
+		t.Errorf("it has fallen: %q, answers is %v", got, m.answers())
 	}
 }
 

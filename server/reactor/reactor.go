@@ -176,6 +176,9 @@ func (r *Reactor) run() {
 	}
 	r.err = gnet.Run(r, "tcp://"+address,
 		gnet.WithNumEventLoop(r.config.Loops),
+		// Each loop listens for itself, and accepts one connection between two looks at its
+		// sockets. So those who are connected are served while very many come, who wait in
+		// the kernel's queue.
 		gnet.WithReusePort(true),
 		gnet.WithReuseAddr(true),
 		gnet.WithLockOSThread(r.config.FDTables),

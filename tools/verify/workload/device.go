@@ -299,7 +299,7 @@ func (d *device) settled(p *post, o outcome) {
 	case p.stored: // nothing can come of it any more
 		d.mu.alive--
 		return
-	case o == refused && !p.unknown:
+	case o == refused && (!p.unknown || p.faulty): // what is faulty was not stored by any attempt
 		d.load.ledger.drop(p.message)
 		d.mu.alive--
 		return

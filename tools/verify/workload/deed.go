@@ -59,8 +59,9 @@ func (h *habit) next() deed {
 		browse: browsing{way: r.IntN(4), steps: r.IntN(remembered), limit: r.IntN(pageSize + 1), peer: r.IntN(2*h.users) - h.users, onward: r.IntN(2) == 0},
 	}
 	d.browse.peer = max(d.browse.peer, -1)
+	deaf := r.IntN(2) == 0
 	switch k := r.IntN(20); {
-	case h.popular && k%2 == 0:
+	case h.popular && deaf:
 		d.what = ignore
 	case k < 3:
 		d.what = dawdle
@@ -72,7 +73,7 @@ func (h *habit) next() deed {
 		d.what = leave
 	case k < 16:
 		d.what = goBack
-	case k < 17:
+	case k < 18:
 		d.what = forget
 	default:
 		d.what = browse

@@ -52,11 +52,11 @@ func (w *writer) next(body int) *draft {
 		pauses: upTo(w.rand, 3*time.Second),
 	}
 	faulty := w.rand.IntN(64) == 0
-	r := w.rand
 	if w.n%twinEvery == 0 && !faulty {
-		r = w.people.rand("twins", w.n)
+		w.content(w.people.rand("twins", w.n), w.n, d)
+	} else {
+		w.content(w.rand, w.user, d)
 	}
-	w.content(r, d)
 	if faulty {
 		w.spoil(d, body)
 	}
@@ -69,12 +69,13 @@ func (w *writer) next(body int) *draft {
 	return d
 }
 
-func (w *writer) content(r *rand.Rand, d *draft) {
+// content chooses the recipients, some of those that follow near among them, and the rest.
+func (w *writer) content(r *rand.Rand, near int, d *draft) {
 	n := 1
 	if k := r.IntN(10); k >= 6 {
 		n = 2 + r.IntN(maxRecipients-1)*(k-6)/3
 	}
-	d.users = w.people.recipients(r, w.user, n)
+	d.users = w.people.recipients(r, w.user, near, n)
 	popular := false
 	for _, u := range d.users {
 		popular = popular || u < w.people.popular

@@ -43,12 +43,13 @@ func (p *population) rand(purpose string, numbers ...int) *rand.Rand {
 	return rand.New(rand.NewPCG(binary.BigEndian.Uint64(sum), binary.BigEndian.Uint64(sum[8:])))
 }
 
-// recipients chooses n different users, of whom the sender is none.
-func (p *population) recipients(r *rand.Rand, sender, n int) []int {
+// recipients chooses n different users, of whom the sender is none, as somebody chooses who
+// often talks to the same few: those that follow near.
+func (p *population) recipients(r *rand.Rand, sender, near, n int) []int {
 	chosen := make([]int, 0, n)
 	taken := map[int]bool{sender: true}
 	for range min(n, len(p.names)-1) {
-		u := p.recipient(r, sender)
+		u := p.recipient(r, near)
 		for taken[u] {
 			u = (u + 1) % len(p.names)
 		}
@@ -58,9 +59,8 @@ func (p *population) recipients(r *rand.Rand, sender, n int) []int {
 	return chosen
 }
 
-// recipient chooses a user: a popular one, one of the few that the sender often talks to,
-// or any.
-func (p *population) recipient(r *rand.Rand, sender int) int {
+// recipient chooses a user: a popular one, one of the few that follow near, or any.
+func (p *population) recipient(r *rand.Rand, near int) int {
 	ordinary := len(p.names) - p.quiet
 	switch k := r.IntN(400); {
 	case k == 0 && p.quiet > 0:
@@ -68,7 +68,7 @@ func (p *population) recipient(r *rand.Rand, sender int) int {
 	case k < 50:
 		return r.IntN(p.popular)
 	case k < 220:
-		return (sender + 1 + r.IntN(3)) % ordinary
+		return (near + 1 + r.IntN(3)) % ordinary
 	default:
 		return r.IntN(ordinary)
 	}

@@ -13,10 +13,10 @@ TEST_FLAGS ?= -race -shuffle=on -timeout 15m
 
 GO_FILES = find . -name '*.go' -not -path './.cache/*' -not -path '*/node_modules/*'
 
-.PHONY: help build run test prepare test-flags lint generate fuzz kafka kafka-stop cassandra cassandra-stop bench-peers bench bench-quick bench-million verify clean
+.PHONY: help build run test prepare test-flags lint generate fuzz kafka kafka-stop cassandra cassandra-stop bench-peers bench bench-quick bench-million verify verify-mutations clean
 
 help: ## list the tasks
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/godwit
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/godwit ./tools/godwit
@@ -77,6 +77,13 @@ SEED ?= 1
 verify: build ## test on clusters under faults that nothing acknowledged is lost (20 minutes)
 	@bash tools/setup/all.sh
 	@bash tools/verify/suite.sh $(VERIFY_DURATION) $(SEED) godwit-verify
+
+# MUTATIONS chooses some by their names, with commas between them.
+MUTATIONS ?=
+
+verify-mutations: ## plant bugs one at a time, and test that verify finds each (half an hour)
+	@bash tools/setup/all.sh
+	@$(GO) run ./tools/verify/mutation/mutations -only "$(MUTATIONS)"
 
 kafka: ## start Apache Kafka on port 9092
 	@bash tools/kafka/kafka.sh start

@@ -55,7 +55,7 @@ var hints = map[string]string{
 	string(cluster.CodeBadPartitions): "who has which partitions is printed by: godwit cluster partitions",
 	string(cluster.CodeNewerRecord):   "use the newer version of godwit for this, and upgrade the nodes",
 	string(cluster.CodeNotReady):      "try again in a moment; if it stays so, look at the logs of the nodes",
-	string(backplane.CodeTimeout):     "see whether there is a controller (godwit cluster status), and try again: to ask twice does no harm",
+	string(backplane.CodeTimeout):     "try again: to ask twice does no harm",
 	string(codec.CodeUnauthorized):    "name the file with the token of the admin port with --admin-token-file",
 }
 

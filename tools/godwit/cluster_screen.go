@@ -47,7 +47,7 @@ const (
 // below it.
 type clusterScreen struct {
 	w    *os.File
-	port clusterPort // a copy: its URL is that of mu
+	port adminPort // a copy: its URL is that of mu
 	stop context.CancelFunc
 	done chan struct{}
 	bell chan struct{} // an event has come
@@ -61,7 +61,7 @@ type clusterScreen struct {
 }
 
 // newClusterScreen takes the terminal, until close, and draws from a goroutine of its own.
-func newClusterScreen(ctx context.Context, w *os.File, port *clusterPort) *clusterScreen {
+func newClusterScreen(ctx context.Context, w *os.File, port *adminPort) *clusterScreen {
 	s := &clusterScreen{w: w, port: *port, done: make(chan struct{}), bell: make(chan struct{}, 1)}
 	s.mu.url = port.url
 	ctx, s.stop = context.WithCancel(ctx)

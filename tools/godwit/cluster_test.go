@@ -301,7 +301,7 @@ func TestClusterAdminPorts(t *testing.T) {
 	}
 	for url, want := range map[string]string{
 		guarded: guarded + ": unauthorized: the admin port's token is missing or wrong: send it as Authorization: Bearer\ngodwit: name the file with the token of the admin port with --admin-token-file\n",
-		alone:   alone + " knows of no cluster: is it the admin port of a godwit node, with cluster.enabled set?\n",
+		alone:   alone + ": 404 Not Found: is it the admin port of a godwit node, with cluster.enabled set where it is asked about a cluster?\n",
 		nobody:  "no node answers at " + nobody + ": connect: connection refused\ngodwit: name the admin port of a node that runs with --admin\n",
 	} {
 		for _, args := range []string{"status", "watch", "drain n1 --yes"} {

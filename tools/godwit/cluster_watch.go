@@ -79,7 +79,7 @@ type clusterView interface {
 
 // followCluster shows the streams of one node after the other, until ctx ends. If the first
 // does not even begin, that is its error.
-func followCluster(ctx context.Context, port *clusterPort, v clusterView) error {
+func followCluster(ctx context.Context, port *adminPort, v clusterView) error {
 	turn := nodeTurn{urls: []string{port.url}}
 	for began := false; ; {
 		v.follow(port.url)
@@ -115,7 +115,7 @@ func (e *outputError) Error() string { return e.err.Error() }
 
 // followNode shows the stream of a node until it ends, and returns the status that it
 // began with, nil if it did not begin, and why it ended.
-func followNode(ctx context.Context, port *clusterPort, v clusterView) (*admin.ClusterStatus, error) {
+func followNode(ctx context.Context, port *adminPort, v clusterView) (*admin.ClusterStatus, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	silence := time.AfterFunc(watchSilence, func() {

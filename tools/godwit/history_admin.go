@@ -2,34 +2,21 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"net/http"
-	"net/url"
 	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/godwit-im/godwit/backplane/embedded"
-	"github.com/godwit-im/godwit/codec"
 	"github.com/godwit-im/godwit/server"
 	"github.com/godwit-im/godwit/server/config"
 )
 
-const (
-	// adminTimeout bounds a request to an admin port, which answers within half a minute.
-	adminTimeout = time.Minute
-
-	// maxAnswer bounds an answer: a page of the largest messages in JSON is smaller.
-	maxAnswer = 4 << 20
-
-	// devStartTimeout bounds the start of a node on a data folder, until it is ready.
-	devStartTimeout = time.Minute
-)
+// devStartTimeout bounds the start of a node on a data folder, until it is ready.
+const devStartTimeout = time.Minute
 
 // adminFlags are the flags of the commands that ask an admin port.
 type adminFlags struct{ url, tokenFile, data string }
@@ -54,11 +41,11 @@ func (f *adminFlags) do(cmd *cobra.Command, ask func(*adminPort) error) error {
 		}
 		return withDevNode(cmd, f.data, ask)
 	}
-	base, token, err := adminAddress(f.url, f.tokenFile)
+	port, err := newAdminPort(f.url, f.tokenFile)
 	if err != nil {
 		return err
 	}
-	return ask(&adminPort{url: base, token: token})
+	return ask(port)
 }
 
 // devConfig returns the settings of a node on the data folder of godwit dev, which must
@@ -98,8 +85,12 @@ func withDevNode(cmd *cobra.Command, data string, ask func(*adminPort) error) er
 		return err
 	}
 	err = awaitReady(ctx, node)
+	var port *adminPort
 	if err == nil {
-		err = ask(&adminPort{url: node.AdminURL()})
+		port, err = newAdminPort(node.AdminURL(), "")
+	}
+	if err == nil {
+		err = ask(port)
 	}
 	end, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
@@ -118,44 +109,4 @@ func awaitReady(ctx context.Context, n *server.Node) error {
 			return err
 		}
 	}
-}
-
-// adminPort asks the admin port of a node.
-type adminPort struct{ url, token string }
-
-// request returns the JSON of a good answer. Of another one the error tells the code and
-// the message.
-func (a *adminPort) request(ctx context.Context, method, path string, query url.Values) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, a.url+path+"?"+query.Encode(), nil)
-	if err != nil {
-		return nil, err
-	}
-	if a.token != "" {
-		req.Header.Set("Authorization", "Bearer "+a.token)
-	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.DisableKeepAlives = true
-	client := http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	resp, err := client.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil {
-		return nil, err
-	}
-	if resp.StatusCode == http.StatusOK {
-		return body, nil
-	}
-	var refusal struct{ Code, Message string }
-	if json.Unmarshal(body, &refusal) != nil || refusal.Code == "" {
-		return nil, fmt.Errorf("%s: %s: is it the admin port of a godwit node?", a.url, resp.Status)
-	}
-	if owner := resp.Header.Get(codec.HeaderNodeURL); owner != "" {
-		refusal.Message += " (its clients connect to " + owner + ")"
-	}
-	return nil, fmt.Errorf("%s: %s: %s", a.url, refusal.Code, printable(refusal.Message))
 }

@@ -42,7 +42,7 @@ the log, out of sight, until its retention is over; the command tells when that 
 				}
 			}
 			return port.do(cmd, func(a *adminPort) error {
-				body, err := a.request(cmd.Context(), http.MethodDelete, "/v1/history", url.Values{"user": {user}})
+				body, err := a.ask(cmd.Context(), http.MethodDelete, "/v1/history", url.Values{"user": {user}}, nil, nil)
 				if err != nil {
 					return err
 				}

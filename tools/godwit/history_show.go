@@ -64,7 +64,7 @@ of a history_page in docs/protocol.md.
 				}
 			}
 			return port.do(cmd, func(a *adminPort) error {
-				body, err := a.request(cmd.Context(), http.MethodGet, "/v1/history", query)
+				body, err := a.ask(cmd.Context(), http.MethodGet, "/v1/history", query, nil, nil)
 				if err != nil {
 					return err
 				}

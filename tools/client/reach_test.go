@@ -22,23 +22,25 @@ func within(t *testing.T, f func()) {
 // as long as they agree, and leaves when they do not.
 func TestSilentNode(t *testing.T) {
 	for _, test := range []struct {
-		name   string
-		silent func(n *node) // the node that is to say welcome
+		name    string
+		reached bool
+		upgrade bool
 	}{
-		{"before the upgrade", func(n *node) { n.accept().went("b connect 7") }},
-		{"before the welcome", func(n *node) { n.accept().went("b connect 7").upgrade() }},
-		{"that is not reached", func(*node) {}},
+		{"before the upgrade", true, false},
+		{"before the welcome", true, true},
+		{"that is not reached", false, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				n := newNode(t)
-				var lost chan struct{} // closed when the silent node is not waited for any more
+				var blocked chan string // told when the node that is not reached is dialled, and when no more
 				u := start(t, n, func(o *Options) {
 					o.URLs = []string{"ws://a:8080"}
 					o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
-						if lost != nil && address == "b:8080" && test.name == "that is not reached" {
+						if blocked != nil && address == "b:8080" {
+							blocked <- "dialled"
 							<-ctx.Done()
-							close(lost)
+							blocked <- "left"
 							return nil, ctx.Err()
 						}
 						return n.dial(ctx, network, address)
@@ -47,11 +49,20 @@ func TestSilentNode(t *testing.T) {
 				n.accept().refuse(421, "", "Godwit-Node-Url: ws://b:8080", "Godwit-Map-Version: 7")
 				p := n.welcome(codec.Welcome{MapVersion: 7})
 				u.told()
-				lost = make(chan struct{})
+				if !test.reached {
+					blocked = make(chan string, 1)
+				}
 				p.Close()
-				test.silent(n)
+				if test.reached {
+					p = n.accept().went("b connect 7")
+				} else {
+					<-blocked
+				}
+				if test.upgrade {
+					p.upgrade()
+				}
 				within(t, func() { p = n.accept().went("a route") })
-				if test.name != "that is not reached" { // which the client tries for less long
+				if test.reached { // else the client tries for less long
 					p.answerRoute("b", 7) // as the client thinks
 					within(t, func() { p = n.accept().went("a route") })
 				}
@@ -67,8 +78,8 @@ func TestSilentNode(t *testing.T) {
 				}
 				p.upgrade()
 				p.welcome(codec.Welcome{MapVersion: 8})
-				if test.name == "that is not reached" {
-					<-lost
+				if !test.reached {
+					<-blocked
 				}
 				u.leave(p)
 			})

@@ -2,9 +2,11 @@ package workload
 
 import (
 	"context"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
+	"sync"
 	"testing"
 	"time"
 
@@ -27,6 +29,11 @@ type trial struct {
 	world  *world.World
 	file   string
 	writer *event.Writer
+
+	mu      sync.Mutex
+	clients map[uint64]string // by connection
+	nodes   map[uint64]string // by connection that has not ended
+	movers  map[string]bool   // clients that were moved
 }
 
 // begin starts a cluster and connects all devices.
@@ -43,7 +50,10 @@ func begin(t *testing.T, nodes int, o Options, flags ...string) *trial {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.Close)
-	tr := &trial{t: t, ctx: ctx, world: w, file: filepath.Join(folder, "events.jsonl")}
+	tr := &trial{
+		t: t, ctx: ctx, world: w, file: filepath.Join(folder, "events.jsonl"),
+		clients: make(map[uint64]string), nodes: make(map[uint64]string), movers: make(map[string]bool),
+	}
 	file, err := os.Create(tr.file)
 	if err != nil {
 		t.Fatal(err)
@@ -72,6 +82,35 @@ func (tr *trial) write(by string, e event.Event) {
 	if err := tr.writer.Write(by, e); err != nil {
 		tr.t.Error(err)
 	}
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	switch e := e.(type) {
+	case *event.Connect:
+		tr.clients[e.Conn], tr.nodes[e.Conn] = e.Client, e.Node
+	case *event.Close:
+		delete(tr.nodes, e.Conn)
+	case *event.Moved:
+		tr.movers[tr.clients[e.Conn]] = true
+	}
+}
+
+// servedBy returns how many connections a node has that have not ended.
+func (tr *trial) servedBy(node string) (n int) {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	for _, at := range tr.nodes {
+		if at == node {
+			n++
+		}
+	}
+	return n
+}
+
+// moved returns which clients were asked to leave for another node.
+func (tr *trial) moved() map[string]bool {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	return maps.Clone(tr.movers)
 }
 
 func (tr *trial) phase(name event.PhaseName) { tr.write("test", &event.Phase{Name: name}) }
@@ -175,6 +214,13 @@ func TestCalm(t *testing.T) {
 		}
 		return c.Acks > 500
 	})
+	if _, err := tr.world.Drain(tr.ctx, "n2"); err != nil {
+		t.Fatal(err)
+	}
+	tr.until("devices of both clients were moved", func(Counts) bool {
+		moved := tr.moved()
+		return moved[wire.Client] && moved[programClient]
+	})
 	report := tr.judge()
 	c := tr.Counts()
 	t.Logf("%+v", c)
@@ -212,27 +258,47 @@ func TestGaps(t *testing.T) {
 	}
 }
 
-// TestKill has a load pass all checks though a node is killed under it.
-func TestKill(t *testing.T) {
+// TestFaults has a load pass all checks though a node stops for a while, and another is killed.
+func TestFaults(t *testing.T) {
 	tr := begin(t, 2, Options{Users: 10, Devices: 2, Rate: 100, Seed: 3})
-	tr.Send()
-	tr.until("messages are acknowledged", func(c Counts) bool { return c.Acks > 200 })
-	tr.phase(event.Faults)
-	if _, err := tr.world.Kill("n1"); err != nil {
-		t.Fatal(err)
-	}
-	before := tr.Counts()
-	if before.Refusals == 0 {
+	if tr.Counts().Refusals == 0 {
 		t.Error("nobody was sent to another node at the beginning")
 	}
-	tr.until("what the node had is served again", func(c Counts) bool { return c.Acks > before.Acks+500 })
-	tr.within(func(ctx context.Context) error { return tr.world.Start(ctx, "n1") })
-	tr.until("the load goes on", func(c Counts) bool { return c.Acks > before.Acks+800 })
+	tr.Send()
+	goesOn := func() {
+		t.Helper()
+		before := tr.Counts()
+		tr.until("the load goes on", func(c Counts) bool { return c.Acks > before.Acks+400 })
+	}
+	goesOn()
+	tr.phase(event.Faults)
+	// Those that it serves find out by its silence, and go to the other.
+	if _, err := tr.world.Pause(tr.ctx, "n1"); err != nil {
+		t.Fatal(err)
+	}
+	paused := tr.Counts()
+	tr.until("all devices are elsewhere", func(c Counts) bool {
+		return c.Connected >= c.Devices/2 && tr.servedBy("n1") == 0
+	})
+	if c := tr.Counts(); c.Connects <= paused.Connects || c.Closes <= paused.Closes {
+		t.Errorf("a node stopped, and nobody has lost a connection: %+v, then %+v", paused, c)
+	}
+	goesOn()
+	if err := tr.world.Resume("n1"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tr.world.Activate(tr.ctx, "n1"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tr.world.Kill("n2"); err != nil {
+		t.Fatal(err)
+	}
+	goesOn()
 	report := tr.judge()
 	c := tr.Counts()
 	t.Logf("%+v", c)
 	tr.passed(report)
-	if c.Connects <= before.Connects || c.Closes <= before.Closes {
-		t.Errorf("a node was killed, and nobody has lost a connection: %+v, then %+v", before, c)
+	if c.Conduct.Retries == 0 {
+		t.Errorf("nothing was sent again: %+v", c)
 	}
 }

@@ -22,6 +22,9 @@
 // once) and CatchUp (one comes back for 20,000 messages, out of each place that may have
 // them), histories by HistoryWrite and HistoryRead.
 //
+// What the death of a node does is measured by Failover (to 200 clients of package client)
+// and ReconnectStorm (18,000 come to a node that has others).
+//
 // The floors and peers are in bench/peers, a module of its own, but for those of
 // HistoryWrite: it is about packages and not about a node, so both it and its floors run in
 // the benchmark's own process. Real Kafka is the one that GODWIT_KAFKA_BROKERS names, or

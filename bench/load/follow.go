@@ -41,6 +41,9 @@ func (l *loop) follower(c *conn) *follower {
 // follows reports whether a connection finds its node by itself.
 func (l *loop) follows(c *conn) bool { return l.g.config.Follow && !c.isFeeder() }
 
+// asks reports whether a connection's socket is there to ask for the route.
+func (l *loop) asks(c *conn) bool { return l.follows(c) && l.follower(c).asking }
+
 // verdict is what to do about an attempt that has failed, or a connection that was lost.
 type verdict uint8
 

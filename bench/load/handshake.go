@@ -25,7 +25,7 @@ func (l *loop) key(c *conn) (key [16]byte) {
 // connected. It reports whether the connection is still there.
 func (l *loop) request(c *conn) bool {
 	g, to := l.g, l.destination(c)
-	if l.follows(c) && l.follower(c).asking {
+	if l.asks(c) {
 		l.question(c)
 		c.state = stateRequested
 		return l.write(c, l.out)
@@ -81,8 +81,9 @@ func (l *loop) answer(c *conn, p []byte) []byte {
 		return nil
 	}
 	if _, err := ws.ParseResponse(p, l.key(c), l.g.protocols); err != nil {
-		if e := (*ws.StatusError)(nil); errors.As(err, &e) && !whole(e) && len(p) <= ws.MaxHead {
-			if c.buf == nil {
+		e := (*ws.StatusError)(nil)
+		if l.asks(c) && errors.As(err, &e) && !whole(e) && len(p) <= ws.MaxHead {
+			if c.buf == nil { // the route is in the body
 				c.buf = buffer.Append(nil, p)
 			}
 			return nil

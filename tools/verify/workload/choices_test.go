@@ -221,7 +221,7 @@ func TestHabit(t *testing.T) {
 		for range 2000 {
 			d := h.next()
 			seen[d.what]++
-			if d.after < time.Second || d.after > 13*time.Second || d.lasts > 28*time.Second || d.pace < 500 || d.steps < 1 || d.steps > remembered ||
+			if d.after < time.Second || d.after > 13*time.Second || d.lasts > 56*time.Second || d.pace < 500 || d.steps < 1 || d.steps > remembered ||
 				d.newest < 0 || d.newest > 100 || d.browse.limit > pageSize || d.browse.peer < -1 || d.browse.peer >= 10 {
 				t.Fatalf("a deed is out of bounds: %+v", d)
 			}

@@ -62,7 +62,7 @@ func (h *habit) next() deed {
 	deaf := r.IntN(2) == 0
 	switch k := r.IntN(20); {
 	case h.popular && deaf:
-		d.what = ignore
+		d.what, d.lasts = ignore, 2*d.lasts // so that some of it is dropped
 	case k < 3:
 		d.what = dawdle
 	case k < 6:

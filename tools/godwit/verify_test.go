@@ -1,9 +1,12 @@
 package main_test
 
 import (
+	"bufio"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -46,14 +49,52 @@ func TestVerifyOwn(t *testing.T) {
 	if r.status != 2 || !strings.Contains(r.stdout, "UNKNOWN: ") || !strings.Contains(r.stdout, "stored_in_log: the log was not read") {
 		t.Fatalf("exit status %d\n%s%s", r.status, r.stdout, r.stderr)
 	}
-	again := "again: godwit verify --data=" + data + " --duration=5s --rate=40 '--report=" + strings.ReplaceAll(out, "'", `'\''`) +
-		"' --url=" + url + " --users=6 --seed=3\n"
+	again := "again: godwit verify --url=" + url + " --data=" + data + " '--report=" + strings.ReplaceAll(out, "'", `'\''`) +
+		"' --users=6 --rate=40 --duration=5s --seed=3\n"
 	if !strings.HasPrefix(r.stderr, "seed 3; "+again) || !strings.HasSuffix(r.stdout, again) {
 		t.Errorf("standard error begins with\n%.300s\nstandard output ends with\n%s\nwant\n%s", r.stderr, r.stdout[max(0, len(r.stdout)-300):], again)
 	}
 	for _, name := range []string{"events.jsonl", "report.html", "report.json"} {
 		if _, err := os.Stat(filepath.Join(out, name)); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// TestVerifyInterrupted ends a run by a signal: what there is by then is judged. A second
+// one gives up.
+func TestVerifyInterrupted(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	url := startDev(t, data)
+	for _, c := range []struct {
+		signals int
+		want    string // in what it prints
+	}{{1, "because the load was ended early"}, {2, "godwit: run: it was given up: context canceled"}} {
+		cmd := exec.CommandContext(t.Context(), binary, "verify", "--url", url, "--data", data, "--history", "none", "--report", t.TempDir(),
+			"--users", "6", "--rate", "40", "--duration", "1h")
+		out, err := cmd.StderrPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var stdout strings.Builder
+		cmd.Stdout = &stdout
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		var text strings.Builder
+		sent := 0
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			text.WriteString(lines.Text() + "\n")
+			if sent == 0 && strings.Contains(lines.Text(), " warmup ") || sent == 1 && c.signals == 2 && strings.Contains(lines.Text(), "ending the load") {
+				sent++
+				if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		_ = cmd.Wait() // the status is looked at
+		if all := text.String() + stdout.String(); cmd.ProcessState.ExitCode() != 2 || !strings.Contains(all, c.want) {
+			t.Errorf("after %d signals: exit status %d\n%s", c.signals, cmd.ProcessState.ExitCode(), all)
 		}
 	}
 }

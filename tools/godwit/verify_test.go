@@ -49,6 +49,9 @@ func TestVerifyOwn(t *testing.T) {
 	if r.status != 2 || !strings.Contains(r.stdout, "UNKNOWN: ") || !strings.Contains(r.stdout, "stored_in_log: the log was not read") {
 		t.Fatalf("exit status %d\n%s%s", r.status, r.stdout, r.stderr)
 	}
+	if strings.Contains(r.stdout, "because conservation") {
+		t.Errorf("it is unknown because of what it need not show:\n%s", r.stdout)
+	}
 	again := "again: godwit verify --url=" + url + " --data=" + data + " '--report=" + strings.ReplaceAll(out, "'", `'\''`) +
 		"' --users=6 --rate=40 --duration=5s --seed=3\n"
 	if !strings.HasPrefix(r.stderr, "seed 3; "+again) || !strings.HasSuffix(r.stdout, again) {

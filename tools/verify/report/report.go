@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/godwit-im/godwit/tools/verify/check"
@@ -13,6 +14,9 @@ type Report struct {
 	Outcome check.Outcome
 	// Check has the findings; nil if none could be made, as Notes then say.
 	Check *check.Report
+	// Without names checks that the run need not make: that they were not is no reason for an
+	// unknown outcome.
+	Without []string
 	// Notes are sentences about the run as such: why it ended early, what the machines did not
 	// do, why the history was refused.
 	Notes []string
@@ -59,7 +63,7 @@ func (r *Report) Reasons() []string {
 	}
 	reasons := append([]string(nil), r.Notes...)
 	for _, f := range r.findings(check.NotTested) {
-		if f.Note != "" {
+		if f.Note != "" && !slices.Contains(r.Without, f.Check) {
 			reasons = append(reasons, fmt.Sprintf("%s: %s", f.Check, f.Note))
 		}
 	}

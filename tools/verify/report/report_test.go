@@ -351,3 +351,20 @@ func TestDocsDescribeEveryMember(t *testing.T) {
 		t.Errorf("only %d members were seen", len(seen))
 	}
 }
+
+// TestReasons leaves out what the run need not show.
+func TestReasons(t *testing.T) {
+	r := Report{Outcome: check.Unknown, Notes: []string{"it rained"}, Without: []string{"conservation"}, Check: &check.Report{Findings: []check.Finding{
+		{Check: "enough", Verdict: check.NotTested, Note: "too little"},
+		{Check: "rejected_nowhere", Verdict: check.NotTested},
+		{Check: "conservation", Verdict: check.NotTested, Note: "no counters"},
+		{Check: "order", Verdict: check.OK, Note: "fine"},
+	}}}
+	if got := r.Reasons(); !slices.Equal(got, []string{"it rained", "enough: too little"}) {
+		t.Errorf("%q", got)
+	}
+	r.Outcome = check.Passed
+	if got := r.Reasons(); got != nil {
+		t.Errorf("of a run that has passed: %q", got)
+	}
+}

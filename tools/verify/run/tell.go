@@ -55,7 +55,9 @@ func (r *run) judge(rep *report.Report) error {
 		_, err := file.Seek(0, 0)
 		return err
 	}
-	rep.Check, err = check.Run(event.Records(file), r.settings.checks(r.cluster))
+	options := r.settings.checks(r.cluster)
+	rep.Without = options.Without
+	rep.Check, err = check.Run(event.Records(file), options)
 	r.problem("the history cannot be judged", err)
 	if rep.Check != nil {
 		rep.Outcome = rep.Check.Outcome

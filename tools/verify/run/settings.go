@@ -141,11 +141,19 @@ func (s *Settings) faults() time.Duration { return s.Duration - s.warmup() }
 // faulty reports whether faults are wanted.
 func (s *Settings) faulty() bool { return s.Local != nil && len(s.Local.Faults) > 0 }
 
+// tail is how much of the log a node remembers where there is a store. With the default a node
+// would have all of a run of minutes in memory, and the store would be asked for nothing.
+const tail = "4MiB"
+
 // world returns what runs, with its data in a folder.
 func (l *Local) world(folder string) world.Config {
-	return world.Config{
+	c := world.Config{
 		Binary: l.Binary, Root: l.Root, Folder: folder,
 		Nodes: l.Nodes, Brokers: l.Brokers, Partitions: partitions,
 		History: l.History == Cassandra, Pebble: l.History == Pebble,
 	}
+	if l.History != NoStore {
+		c.NodeFlags = []string{"--limits-tail-bytes", tail}
+	}
+	return c
 }

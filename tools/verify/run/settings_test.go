@@ -96,3 +96,14 @@ func TestChecks(t *testing.T) {
 		t.Errorf("of another cluster: %+v", o)
 	}
 }
+
+// TestTail: pages come from the store where there is one, and only from memory where there is
+// none.
+func TestTail(t *testing.T) {
+	for store, want := range map[Store]bool{NoStore: false, Pebble: true, Cassandra: true} {
+		l := Local{Nodes: 1, Brokers: 1, History: store}
+		if got := slices.Contains(l.world("/folder").NodeFlags, "--limits-tail-bytes"); got != want {
+			t.Errorf("%s: the tail is small: %v", store, got)
+		}
+	}
+}

@@ -184,10 +184,9 @@ func (r *run) fault(e *event.Fault) {
 func (r *run) tellFaults() {
 	late := 0
 	for _, o := range r.faults {
-		switch {
-		case errors.Is(o.Err, nemesis.ErrLate):
+		if errors.Is(o.Err, nemesis.ErrLate) {
 			late++
-		case o.Err != nil && !errors.Is(o.Err, context.Canceled):
+		} else {
 			r.problem("a fault", o.Err)
 		}
 	}

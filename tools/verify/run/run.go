@@ -64,9 +64,10 @@ func (r *run) note(format string, args ...any) {
 	r.progress.say(text)
 }
 
-// problem notes what the run could not do, if there is an error.
+// problem notes what the run could not do, if there is an error. That something was given up,
+// because somebody has asked for it, is none.
 func (r *run) problem(what string, err error) {
-	if err == nil {
+	if err == nil || errors.Is(err, context.Canceled) {
 		return
 	}
 	text := oneLine(what + ": " + err.Error())

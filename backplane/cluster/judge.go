@@ -27,8 +27,8 @@ func (m Moment) alive(n Node) bool { return n.State != Left && !m.Suspected[n.ID
 //
 // The rules, by kind:
 //
-//   - join: a new id, and one that had left or was about to, gets the role that it
-//     asks for. All others keep their state: so a node that was replaced while it was silent stays
+//   - join: a new id, and one that had left or was about to, or had said that it ends, gets
+//     the role that it asks for. All others keep their state: so a node that was replaced while it was silent stays
 //     a standby until an operator adds it. The addresses and the capacity are those
 //     of the request. The weight counts only for a new id; later it is changed by
 //     a request of its own, which a restart must not undo.

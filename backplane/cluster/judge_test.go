@@ -193,6 +193,11 @@ func TestJudge(t *testing.T) {
 		{name: "add a node that stops", r: ask(cluster.KindAdd, "o"), code: cluster.CodeNodeLeft},
 		{name: "add a silent node", suspected: "s", r: ask(cluster.KindAdd, "s"), code: cluster.CodeSuspected},
 
+		{name: "join after the end", s: s.With(cluster.Put(node("a", cluster.Standby, cluster.ReasonEnded))), r: join("a"),
+			want: []cluster.Change{state(node("a", cluster.Standby, ""), cluster.Active, cluster.ReasonJoined)}},
+		{name: "join as a standby after the end", s: s.With(cluster.Put(node("s", cluster.Standby, cluster.ReasonEnded))),
+			r:    joinWith("s", func(r *cluster.Request) { r.Role, r.Capacity = cluster.Standby, 7 }),
+			want: []cluster.Change{cluster.Put(with(node("s", cluster.Standby, cluster.ReasonEnded), func(n *cluster.Node) { n.Capacity = 7 }))}},
 		{name: "remove", r: ask(cluster.KindRemove, "l"), want: []cluster.Change{cluster.Delete("node/l")}},
 		{name: "remove an owner", r: ask(cluster.KindRemove, "b"), code: cluster.CodeInUse},
 		{name: "remove a previous owner", r: ask(cluster.KindRemove, "o"), code: cluster.CodeInUse},

@@ -72,6 +72,8 @@ const (
 	ReasonOperator Reason = "operator"
 	// ReasonSuspected: it was silent, and others took its partitions.
 	ReasonSuspected Reason = "suspected"
+	// ReasonEnded: it ended without having left, and others took its partitions.
+	ReasonEnded Reason = "ended"
 	// ReasonPromoted: the last active node went, and this one took its place.
 	ReasonPromoted Reason = "promoted"
 	// ReasonReplaced: an active node fell silent, and this one took its partitions.

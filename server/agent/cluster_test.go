@@ -185,7 +185,7 @@ func ask(t *testing.T, n *node, r cluster.Request) {
 }
 
 // TestCluster is the life of a cluster: three nodes form it, one drains with clients and
-// comes back, one dies and is replaced, comes back, and leaves.
+// comes back, one ends, is replaced and comes back, and one leaves.
 func TestCluster(t *testing.T) {
 	cfg := topics(t)
 	a := start(t, cfg, "a", cluster.Active)
@@ -232,11 +232,11 @@ func TestCluster(t *testing.T) {
 	eventually(t, "the standby has taken its place", func() bool {
 		return settled(b, c) && c.share() == clusterPartitions/2 && leaders(b, c) == 1
 	})
-	a = start(t, cfg, "a", cluster.Active)
-	eventually(t, "it is a standby", func() bool { return settled(a, b, c) && a.share() == 0 })
-	if n, _ := c.Snapshot().Node("a"); n.State != cluster.Standby {
-		t.Errorf("it is %s", n.State)
+	if n, _ := c.Snapshot().Node("a"); n.State != cluster.Standby || n.Reason != cluster.ReasonEnded {
+		t.Errorf("it is %s (%s)", n.State, n.Reason)
 	}
+	a = start(t, cfg, "a", cluster.Active)
+	eventually(t, "it has a share again", func() bool { return settled(a, b, c) && a.share() > 0 })
 
 	// A node leaves.
 	if err := b.Leave(t.Context()); err != nil {
@@ -314,6 +314,37 @@ func lastBeat(n *node, of string) beats.Seen {
 		}
 	}
 	return beats.Seen{}
+}
+
+// TestTakenForEnded: the end of a process is heard late, when the next one under its name
+// is in the cluster already. It joins again by itself.
+func TestTakenForEnded(t *testing.T) {
+	cfg := topics(t)
+	a := start(t, cfg, "a", cluster.Active)
+	b := start(t, cfg, "b", cluster.Active)
+	eventually(t, "both serve", func() bool { return settled(a, b) && b.share() > 0 && leaders(a, b) == 1 && lastBeat(a, "b").N > 0 })
+	if b.pulse.Load().Controller {
+		a, b = b, a
+	}
+	replaced := func() bool {
+		return slices.ContainsFunc(a.Trail(), func(e control.Entry) bool { return e.Kind == control.KindReplace })
+	}
+	late, err := kafkalog.NewBeater(cfg, func(last bool) beats.Beat {
+		n := lastBeat(a, b.Node()).N
+		if last {
+			return beats.Beat{Node: b.Node(), Incarnation: b.incarnation, N: n} // nobody hears it
+		}
+		return beats.Beat{Node: b.Node(), Incarnation: b.incarnation, N: n + 2, Last: true}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is replaced", replaced)
+	late.Close()
+	eventually(t, "it has its share again", func() bool {
+		n, _ := a.Snapshot().Node(b.Node())
+		return settled(a, b) && n.State == cluster.Active && b.share() == clusterPartitions/2
+	})
 }
 
 // TestTopicMadeAnew: the topic of the records is made anew while a node runs. It goes on

@@ -41,8 +41,32 @@ func (a *Agent) own(kind cluster.Kind) cluster.Request {
 	return cluster.Request{ID: rand.Text(), Kind: kind, Node: a.cfg.Node, By: "node " + a.cfg.Node, At: time.Now().UnixMilli()}
 }
 
-// join asks to be let in until the controller answers.
+// join has the node be in the cluster, until it leaves or the agent closes.
 func (a *Agent) join(ctx context.Context) {
+	for a.enter(ctx) && a.ousted(ctx) {
+		a.log.Warn("agent: the cluster takes this node for one that has ended; it joins again")
+	}
+}
+
+// ousted waits until the records say that the node has ended. They may be right about the
+// process before this one, of whose end the controller has heard before it heard this one's
+// first beat. It returns false if ctx ends.
+func (a *Agent) ousted(ctx context.Context) bool {
+	for {
+		c, ok, changed := a.view.Get(cluster.NodeKey(a.cfg.Node))
+		if n, isNode := c.Body.(cluster.Node); ok && isNode && n.Reason == cluster.ReasonEnded && n.State != a.cfg.Role {
+			return true
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// enter asks to be let in until the controller answers, and reports whether the node is in.
+func (a *Agent) enter(ctx context.Context) bool {
 	for {
 		r := a.own(cluster.KindJoin)
 		r.URL, r.Admin, r.Capacity, r.Weight, r.Role = a.cfg.URL, a.cfg.Admin, a.cfg.Capacity, &a.cfg.Weight, a.cfg.Role
@@ -52,20 +76,19 @@ func (a *Agent) join(ctx context.Context) {
 		switch {
 		case err == nil && (result.OK || result.Reason == cluster.CodeUnchanged):
 			a.log.Info("agent: the node is in the cluster")
-			a.report(func() { a.joined = true })
-			return
+			return a.report(func() { a.joined = true })
 		case err == nil && result.Reason != cluster.CodeNotReady && result.Reason != cluster.CodeExpired:
 			a.fail(fmt.Errorf("agent: the cluster does not let the node in: %s", result.Message))
-			return
+			return false
 		case err == nil:
 			err = errors.New(result.Message)
 		}
 		if ctx.Err() != nil {
-			return
+			return false
 		}
 		a.log.Warn("agent: the node is not in the cluster yet", "err", err)
 		if !pause(ctx, joinPause) {
-			return
+			return false
 		}
 	}
 }

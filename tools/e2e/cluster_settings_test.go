@@ -178,7 +178,7 @@ func TestClusterTopicMadeAnew(t *testing.T) {
 			t.Errorf("%s does not raise the alarm in its metrics", m.name)
 		}
 		_, refused := m.post(t, cluster.Request{Kind: cluster.KindDrain, Node: "b"})
-		if refused == nil || !strings.Contains(refused.Message, kafkalog.ErrReplaced.Error()) {
+		if refused == nil || refused.Status != http.StatusServiceUnavailable || !strings.Contains(refused.Message, kafkalog.ErrReplaced.Error()) {
 			t.Errorf("%s answers a request with %+v", m.name, refused)
 		}
 	}

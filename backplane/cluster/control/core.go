@@ -62,8 +62,9 @@ func (c *Core) Apply(changes ...cluster.Change) {
 		prefix, id, _ := strings.Cut(change.Key, "/")
 		switch prefix + "/" {
 		case cluster.PrefixRequest:
-			if _, ok := change.Body.(cluster.Request); ok {
+			if r, ok := change.Body.(cluster.Request); ok {
 				c.requests[id] = change
+				c.began(r)
 			} else {
 				// Deleted, or not understood: then it is for a newer controller.
 				delete(c.requests, id)
@@ -81,6 +82,14 @@ func (c *Core) Apply(changes ...cluster.Change) {
 	c.snapshot = c.snapshot.With(changes...)
 	if now, ok := c.snapshot.Controller(); ok && c.took && now.Node != c.config.Node && now.Epoch >= c.epoch {
 		c.Yield()
+	}
+}
+
+// began notes that whoever asks to join runs, also if the last beat that was heard under its
+// name was the end of a process: that of the one before.
+func (c *Core) began(r cluster.Request) {
+	if seen, ok := c.watch.Latest(r.Node); ok && seen.Last && r.Kind == cluster.KindJoin {
+		c.watch.Expect(r.Node)
 	}
 }
 

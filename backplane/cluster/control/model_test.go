@@ -145,7 +145,7 @@ func anything(rt *rapid.T, i int) string {
 	node := rapid.SampledFrom([]string{"n1", "n2", "n3", "n4", "n5", "n6"}).Draw(rt, "node")
 	id := fmt.Sprint("r", i)
 	switch what := rapid.SampledFrom([]string{
-		"start", "start", "start", "kill", "kill", "pause", "resume", "mute", "unmute", "hold", "free", "fail", "silence",
+		"start", "start", "start", "kill", "kill", "end", "pause", "resume", "mute", "unmute", "hold", "free", "fail", "silence",
 		"drain", "leave", "add", "standby", "remove", "move", "weight", "rebalance", "settings",
 	}).Draw(rt, "what"); what {
 	case "start":

@@ -14,7 +14,8 @@ import (
 // rest and becomes active: that brings back the capacity there was, and moves nothing
 // else. Where there is no standby, or the node was on its way out anyway, the rest is
 // spread. A node that was active is a standby from then on: should it come back, it finds
-// so by the records, and an operator says when it is active again.
+// so by the records, and an operator says when it is active again; unless it said that it
+// ends, for then it is well, and joins as what its settings say.
 func (d *step) replace() bool {
 	if !slices.ContainsFunc(d.s.Nodes(), d.alive) {
 		return false // nobody is there to take anything
@@ -27,14 +28,18 @@ func (d *step) replace() bool {
 		}
 		owned := lost[n.ID]
 		if n.State == cluster.Active {
-			d.become(n, cluster.Standby, cluster.ReasonSuspected)
+			gone, reason := "is silent", cluster.ReasonSuspected
+			if seen, ok := d.watch.Latest(n.ID); ok && seen.Last {
+				gone, reason = "has ended", cluster.ReasonEnded
+			}
+			d.become(n, cluster.Standby, reason)
 			if spare, ok := d.standby(); ok && len(owned) > 0 {
-				d.say("%s is silent: the standby %s takes its place and %s.", n.ID, spare.ID, count(lost.of(n.ID)))
+				d.say("%s %s: the standby %s takes its place and %s.", n.ID, gone, spare.ID, count(lost.of(n.ID)))
 				d.become(spare, cluster.Active, cluster.ReasonReplaced)
 				d.give(owned, func(backplane.Partition) string { return spare.ID })
 				continue
 			}
-			d.say("%s is silent and becomes a standby.", n.ID)
+			d.say("%s %s and becomes a standby.", n.ID, gone)
 		}
 		if len(owned) > 0 {
 			d.say("The others take %s of %s.", count(lost.of(n.ID)), n.ID)

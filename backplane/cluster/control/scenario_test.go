@@ -27,6 +27,7 @@ var update = flag.Bool("update", false, "write what the scenarios lead to into t
 //	start n1 role=standby weight=2 capacity=100 ...   nodes start, or start again, and ask to join
 //	run 4s                              nodes beat and act
 //	kill n1                             a node ends
+//	end n1                              a node ends, and says so
 //	pause n1, resume n1                 a node stops, and goes on
 //	mute n1, unmute n1                  nobody reads a node's beats
 //	hold n1, free n1                    a node neither gets warm nor lets go
@@ -159,6 +160,8 @@ func (w *world) obey(out *bytes.Buffer, words []string, line string) error {
 		}
 	case "kill":
 		return each(func(m *machine) { m.up = false })
+	case "end":
+		return each(w.end)
 	case "pause":
 		return each(func(m *machine) { m.paused = true })
 	case "resume":

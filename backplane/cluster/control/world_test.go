@@ -163,6 +163,27 @@ func (w *world) beat(m *machine) {
 	}
 }
 
+// end lets a node end in order: its last beat says so.
+func (w *world) end(m *machine) {
+	if !m.up || m.paused {
+		m.up = false
+		return
+	}
+	b := w.beatOf(m)
+	b.Last, b.Controller = true, false
+	m.up = false
+	for _, other := range w.running() {
+		if other.core != nil && !slices.Contains(w.dead, m.id) {
+			other.core.Beat(b, w.now)
+		}
+	}
+	for _, other := range w.running() {
+		if other.core != nil {
+			w.act(other)
+		}
+	}
+}
+
 // beatOf returns the next beat of a node.
 func (w *world) beatOf(m *machine) beats.Beat {
 	m.beats++

@@ -102,8 +102,8 @@ func (p *population) characters(devices int) []character {
 		c.gaps = c.wire && n/4%3 == 0 || popular
 		c.origin = c.wire && r.IntN(8) == 0
 		c.fragments = 1 + r.IntN(8)/6*r.IntN(4)
-		c.short = r.IntN(5) == 0
-		c.careless = c.short && r.IntN(3) == 0
+		c.short = r.IntN(4) == 0
+		c.careless = c.short && r.IntN(2) == 0
 	}
 	return all
 }

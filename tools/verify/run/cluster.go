@@ -27,7 +27,7 @@ type cluster interface {
 	heal(ctx context.Context) error
 	// fallen returns the processes that have ended though nobody has ended them.
 	fallen() map[string][]string
-	// without names the checks that cannot be made on it, or have nothing to say.
+	// without names the checks that cannot be made on it.
 	without() []string
 	close()
 }
@@ -110,12 +110,7 @@ func (l *local) faults(ctx context.Context, report func(*event.Fault)) []nemesis
 func (l *local) heal(ctx context.Context) error { return l.world.Heal(ctx) }
 func (l *local) fallen() map[string][]string    { return l.world.Fallen() }
 
-func (l *local) without() []string {
-	if l.settings.Local.History == NoStore {
-		return []string{"stored_in_history"}
-	}
-	return nil
-}
+func (l *local) without() []string { return nil }
 
 func (l *local) close() { l.world.Close() }
 
@@ -146,12 +141,6 @@ func (r *remote) heal(context.Context) error                                   {
 func (r *remote) fallen() map[string][]string                                  { return nil }
 
 // without leaves out what counts the traffic of others too.
-func (r *remote) without() []string {
-	list := []string{"conservation"}
-	if !r.History {
-		list = append(list, "stored_in_history")
-	}
-	return list
-}
+func (r *remote) without() []string { return []string{"conservation"} }
 
 func (r *remote) close() {}

@@ -198,7 +198,9 @@ func (r *run) tellFaults() {
 // read makes the readings. The log is the last: what is stored meanwhile is left alone.
 func (r *run) read(ctx context.Context) {
 	r.problem("the nodes' counters were not read", within(ctx, restTimeout, r.readCounters))
-	r.problem("history was not read", within(ctx, historyTimeout, r.load.ReadHistory))
+	if r.settings.history() {
+		r.problem("history was not read", within(ctx, historyTimeout, r.load.ReadHistory))
+	}
 	source, ok := r.cluster.log()
 	if !ok {
 		return

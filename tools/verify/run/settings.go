@@ -145,6 +145,14 @@ func (s *Settings) faulty() bool { return s.Local != nil && len(s.Local.Faults) 
 // would have all of a run of minutes in memory, and the store would be asked for nothing.
 const tail = "4MiB"
 
+// history reports whether the cluster keeps one.
+func (s *Settings) history() bool {
+	if s.Local != nil {
+		return s.Local.History != NoStore
+	}
+	return s.Remote.History
+}
+
 // world returns what runs, with its data in a folder.
 func (l *Local) world(folder string) world.Config {
 	c := world.Config{

@@ -111,6 +111,9 @@ func (s *Settings) checks(c cluster) check.Options {
 		o.MinFaults = 0
 	}
 	o.Without = c.without()
+	if !s.history() {
+		o.Without = append(o.Without, "stored_in_history")
+	}
 	return o
 }
 

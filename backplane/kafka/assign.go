@@ -23,7 +23,8 @@ func (c *Consumer) Add(partitions []backplane.Partition, since int64) error {
 // AddEach implements backplane.Consumer. Those that their leaders have told the offsets of
 // are read at once. The others, if there are any after addPatience, are taken over by the
 // repair goroutine: until they begin they count as failed. The error says why the topic
-// could not be asked for in OffsetTimeout; then none of the partitions is read.
+// could not be asked for in OffsetTimeout; then none of the partitions is read, unless it was
+// made anew meanwhile.
 //
 // Calls of Add, AddEach and Remove that name the same partition must not overlap.
 func (c *Consumer) AddEach(since map[backplane.Partition]int64) error {
@@ -82,6 +83,9 @@ func (c *Consumer) ask(at map[backplane.Partition]int64, found func(map[backplan
 		return nil
 	})
 	c.replaced(err)
+	if err != nil && passes(err) && !deadline.IsZero() {
+		err = nil // OffsetTimeout is over, and what was missing still is
+	}
 	return missing, err
 }
 

@@ -59,6 +59,7 @@ func TestPartitionWithoutLeader(t *testing.T) {
 // A partition that has no leader is removed before it has one, and added again.
 func TestRemovedWithoutLeader(t *testing.T) {
 	cluster, cfg := newFaulty(t, 2)
+	cfg.Consumer.OffsetTimeout = 500 * time.Millisecond // less than the patience with leaders
 	p := newProducer(t, cfg)
 	fill(t, p, 2, 0, 10, 0, 1)
 	j := newJournal()

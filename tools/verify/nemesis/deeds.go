@@ -61,7 +61,8 @@ func (f *fault) whole(ctx context.Context, name string) (end string, err error) 
 	return f.world.Activate(ctx, name)
 }
 
-// link disturbs what a process says on one way.
+// link disturbs what a process says on one way. If nothing was said in the time that it should
+// last, it waits somewhat longer for that.
 func (f *fault) link(ctx context.Context, k kind, name string) (end string, err error) {
 	before, err := f.world.Counts(name, k.way)
 	if err != nil {
@@ -70,14 +71,17 @@ func (f *fault) link(ctx context.Context, k kind, name string) (end string, err 
 	if err := f.world.Treat(name, k.way, treatment(k)); err != nil {
 		return "", err
 	}
-	length := time.After(f.step.Length)
+	begun := time.Now()
 	poll := time.NewTicker(hitPoll)
 	defer poll.Stop()
 	for hit, over := false, false; !over; {
+		lasts := f.step.Length
+		if !hit {
+			lasts += idlePatience
+		}
 		select {
 		case <-poll.C:
-		case <-length:
-			over = true
+			over = time.Since(begun) >= lasts
 		case <-ctx.Done():
 			over = true
 		}

@@ -64,6 +64,10 @@ const (
 	// askTimeout bounds what is asked of the cluster while it should be well.
 	askTimeout = time.Minute
 
+	// idlePatience is how much longer than it should a fault lasts on a link that nobody uses: a
+	// node asks the store of history only when somebody looks far back.
+	idlePatience = 20 * time.Second
+
 	// hitPoll is how often it is looked whether a link that is disturbed was used.
 	hitPoll = 20 * time.Millisecond
 )

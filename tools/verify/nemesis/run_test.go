@@ -22,6 +22,7 @@ type fake struct {
 	start time.Duration    // how long a process takes to start
 	fails map[string]error // what calls return, such as "start n1"
 	idle  bool             // no link is used
+	late  time.Duration    // when all links are used for the first time; 0 for never
 
 	mu     sync.Mutex
 	said   []string // each with its time
@@ -110,7 +111,11 @@ func (w *fake) Treat(name string, way world.Way, t proxy.Treatment) error {
 func (w *fake) Counts(name string, way world.Way) (proxy.Counts, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.counts[name+" "+string(way)], nil
+	c := w.counts[name+" "+string(way)]
+	if w.late > 0 && time.Since(w.begun) >= w.late {
+		c.HeldBytes++
+	}
+	return c, nil
 }
 
 func (w *fake) Controller(context.Context) (string, error) {
@@ -250,6 +255,22 @@ func TestNotHit(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestHitLate hangs a link that is used only after the time that it should hang: it does so
+// until then, and no longer.
+func TestHitLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, said := newFake(), told(nil)
+		w.idle, w.late = true, 15*time.Second
+		out := Run(t.Context(), w, worldOf(2, 1, 0, false), []Step{{Kind: KafkaHang, Target: "n1", Length: 10 * time.Second}}, said.report)
+		if !out[0].Hit || out[0].Err != nil || len(said) != 3 {
+			t.Errorf("%+v, reported %q", out[0], said)
+		}
+		if took := time.Since(w.begun); took < 15*time.Second || took > 16*time.Second {
+			t.Errorf("it took %v", took)
+		}
+	})
 }
 
 // TestRunKeepsApart has processes that take longer to start than the schedule reckons with:

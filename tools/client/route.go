@@ -39,6 +39,9 @@ func (c *Client) askRoute(ctx context.Context, e endpoint, user string) (*MovedE
 		DisableKeepAlives:      true, // one question, and no connection left behind
 		MaxResponseHeaderBytes: maxRoute,
 	}
+	// The transport goes on to dial when the question is given up, unless it is told not to:
+	// to a machine that is gone, for minutes.
+	defer transport.CloseIdleConnections()
 	response, err := transport.RoundTrip(request)
 	if err != nil {
 		return nil, err

@@ -340,6 +340,52 @@ func TestNodeIsReplaced(t *testing.T) {
 	}
 }
 
+// That others once said where to go does not shorten the pauses of a client that is there,
+// and is closed again and again.
+func TestPausesAfterTheRoute(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := newNode(t)
+		u := start(t, n, seeds("ws://a:8080"))
+		n.accept().refuse(http.StatusMisdirectedRequest, "", "Godwit-Node-Url: ws://b:8080", "Godwit-Map-Version: 7")
+		n.welcome(codec.Welcome{MapVersion: 7}).closeWith(codec.CloseRestart)
+		n.accept().went("a route").answerRoute("b", 7)
+		for range 4 {
+			n.welcome(codec.Welcome{MapVersion: 7}).went("b connect 7").closeWith(codec.CloseRate)
+		}
+		p := n.welcome(codec.Welcome{MapVersion: 7})
+		u.nodes.mu.Lock()
+		bound := u.nodes.failing["ws://b:8080/v1/connect"].bound
+		u.nodes.mu.Unlock()
+		if bound != 16*defaultMinBackoff {
+			t.Errorf("after 5 failures a pause lasts up to %v", bound)
+		}
+		u.leave(p)
+	})
+}
+
+// A question that is given up leaves nothing behind.
+func TestQuestionIsGivenUp(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var dialling atomic.Int32
+		c, err := New(Options{URLs: []string{"ws://a"}, Token: StaticToken("t"), Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			dialling.Add(1)
+			defer dialling.Add(-1)
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := took(func() { _, err = c.askRoute(t.Context(), c.nodes.next(), "alice") }); err == nil || d != routeTimeout {
+			t.Errorf("the question ends after %v with %v", d, err)
+		}
+		synctest.Wait()
+		if n := dialling.Load(); n != 0 {
+			t.Errorf("%d dials go on", n)
+		}
+	})
+}
+
 // Each node has pauses of its own.
 func TestPausesOfEachNode(t *testing.T) {
 	a, _ := parseEndpoint("ws://a")

@@ -17,7 +17,7 @@ type runner struct {
 	at        endpoint       // where to connect next
 	ready     *move          // the way there, if a connection before has prepared it
 	asking    verdict        // before that: elsewhere or askRoute, or neither
-	routed    bool           // the last question for the route was answered
+	routed    bool           // the last question for the route was answered, and nobody has said welcome since
 	redirects int            // without a stable connection between them
 	helpers   sync.WaitGroup // the goroutines of moves, and of connections that retire
 
@@ -96,6 +96,7 @@ func (r *runner) serve(ctx context.Context, k *conn) error {
 	since := time.Now()
 	welcome := k.welcome
 	r.user = welcome.User
+	r.routed = false
 	r.nodes.serves(welcome.MapVersion)
 	r.log.Info("connected", "url", r.at.String(), "user", welcome.User, "node", welcome.Node, "resumed", welcome.Resumed)
 	r.tell(State{Phase: Connected, Welcome: &welcome})

@@ -178,7 +178,7 @@ export class GodwitClient extends EventTarget {
   #target = null; // {url, node, mapVersion}: where to connect
   #moved = null; // {target, at}: where the node has sent the client, and when to go
   #asking = ""; // whom to ask for the route first: "others" than the node, or "all"
-  #routed = false; // the last question for the route was answered
+  #routed = false; // the last question for the route was answered, and nobody has said welcome since
   #cause = ""; // the code of the last error frame
   #readDelay = 0;
 
@@ -315,6 +315,7 @@ export class GodwitClient extends EventTarget {
     }
     if (attempt !== this.#attempt) return;
     if (this.#asking || !this.#target) {
+      this.#since = Infinity; // each question has a time of its own, and together they may take longer than a welcome
       const target = await this.#locate();
       if (attempt !== this.#attempt) return;
       this.#target = target;
@@ -614,6 +615,7 @@ export class GodwitClient extends EventTarget {
     this.#unwatch(this.#conn);
     this.#welcome = frame;
     this.#user = frame.user;
+    this.#routed = false;
     this.#cursor = frame.cursor;
     this.#seq = 0;
     this.#nodes.serves(frame.map_version);

@@ -103,8 +103,9 @@ const (
 	// tick is how often a device looks after its connection.
 	tick = time.Second
 
-	// quiet is how long nothing must have come for the load to be settled.
-	quiet = time.Second
+	// quiet is how long nothing must have come for the load to be settled: also a device that
+	// lacks nothing may have gone back, and wait for what it had already.
+	quiet = 3 * time.Second
 
 	// stall is how far behind its schedule the pacer may be before it leaves messages out: then
 	// this process had no time, and a flood would follow.

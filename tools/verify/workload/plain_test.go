@@ -4,6 +4,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/godwit-im/godwit/tools/verify/wire"
 )
 
 func newTestPlain(t *testing.T) *plain {
@@ -79,5 +81,32 @@ func TestPagesOfAGap(t *testing.T) {
 	}
 	if c.load.Counts().Conduct.CatchUps != 3 {
 		t.Errorf("%d pages are counted", c.load.Counts().Conduct.CatchUps)
+	}
+}
+
+// TestPagesOfNoGap: a device lacks what it has only read about, unless a gap has told that it
+// must fetch it.
+func TestPagesOfNoGap(t *testing.T) {
+	c := newTestPlain(t)
+	lacking := func(n byte, gaps []*gap, reading bool) int64 {
+		id := messageID{n}
+		c.load.ledger.begin(id, 1, []int{c.user})
+		c.load.ledger.stored(id)
+		c.load.ledger.seen(id, 1, 0)
+		before := c.load.ledger.lacking()
+		c.mu.gaps = gaps
+		s := &session{plain: c, number: 1, reading: map[string]bool{"h1": reading}}
+		c.answered(s, &wire.Page{ID: "h1", Messages: []wire.Message{{MessageID: wire.MessageID(id)}}})
+		return c.load.ledger.lacking() - before
+	}
+	open := []*gap{{after: "a", before: "c"}}
+	if got := lacking(1, nil, false); got != 0 {
+		t.Errorf("a page that no gap has asked for changes what is lacking by %d", got)
+	}
+	if got := lacking(2, open, true); got != 0 {
+		t.Errorf("a page of the reading changes it by %d", got)
+	}
+	if got := lacking(3, open, false); got != -1 {
+		t.Errorf("a page of a gap changes it by %d", got)
 	}
 }

@@ -92,8 +92,5 @@ func (p *program) history(ctx context.Context, h wire.History, reading bool) (*p
 	defer p.mu.Unlock()
 	e.Conn = p.mu.conn
 	p.write(e)
-	for i := range e.Entries {
-		p.got(e.Entries[i].MessageID)
-	}
 	return &page{code: e.Code, after: got.After, before: got.Before, moreAfter: got.MoreAfter, moreBefore: got.MoreBefore}, nil
 }

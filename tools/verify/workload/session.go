@@ -163,8 +163,10 @@ func (c *plain) answered(s *session, f *wire.Page) {
 	e := wire.FrameEvent(s.number, f).(*event.Page)
 	e.Reading = s.reading[f.ID]
 	c.write(e)
-	for i := range e.Entries {
-		c.got(e.Entries[i].MessageID)
+	if len(c.mu.gaps) > 0 && !e.Reading { // else what is on the page has still to come
+		for i := range e.Entries {
+			c.got(e.Entries[i].MessageID)
+		}
 	}
 	if answer := s.asks[f.ID]; answer != nil {
 		answer <- &page{code: f.Code, after: f.After, before: f.Before, moreAfter: f.MoreAfter, moreBefore: f.MoreBefore}

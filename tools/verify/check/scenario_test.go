@@ -201,6 +201,30 @@ func TestScenarios(t *testing.T) {
 			s.log(3, 0)
 			s.end()
 		}, []string{"stored_on_devices"}},
+		{"the reading of history brings nothing to a device", func(s *script) {
+			s.sent(1)
+			s.sent(2)
+			s.add(&event.Gone{Conn: s.last["bob"], Seq: 1})
+			s.seq[s.last["bob"]]++
+			s.deliver("bob", 1)
+			s.deliver("alice", 1, 2)
+			s.add(&event.Phase{Name: event.Read})
+			s.page("bob", true, false, 1, 2)
+			s.log(1, 0)
+			s.log(2, 0)
+			s.end()
+		}, []string{"stored_on_devices"}},
+		{"a page brings nothing to a device that knows of no gap", func(s *script) {
+			s.sent(1)
+			s.sent(2)
+			s.deliver("bob", 1)
+			s.page("bob", false, false, 1, 2)
+			s.deliver("alice", 1, 2)
+			s.add(&event.Phase{Name: event.Read})
+			s.log(1, 0)
+			s.log(2, 0)
+			s.end()
+		}, []string{"stored_on_devices"}},
 		{"a device that is away at the end may lack the end", func(s *script) {
 			s.sent(1)
 			s.sent(2)

@@ -10,7 +10,7 @@ type storedOnDevices struct {
 
 func newStoredOnDevices() check {
 	return &storedOnDevices{base: promise("stored_on_devices",
-		"Every acknowledged message came to every device of its sender and of each of its recipients that was connected at the end, or is on the pages that the device has fetched.")}
+		"Every acknowledged message came to every device of its sender and of each of its recipients that was connected at the end, or is on the pages that the device has fetched after a gap was told.")}
 }
 
 func (c *storedOnDevices) user(x *index, v *timeline) {
@@ -19,11 +19,13 @@ func (c *storedOnDevices) user(x *index, v *timeline) {
 			c.away++
 			continue
 		}
-		view, began := latestView(d)
+		view, began, gaps := latestView(d)
 		for _, n := range view {
 			v.marks[n] = 1
 		}
-		markPages(v, d, 1)
+		if gaps {
+			markPages(v, d, 1)
+		}
 		for e := range v.user.sent.all() {
 			m := x.messages.at(e.n)
 			if !m.must() || m.send < began {
@@ -41,9 +43,9 @@ func (c *storedOnDevices) user(x *index, v *timeline) {
 	}
 }
 
-// latestView returns what a device has of its timeline at the end, and the line where that
-// began.
-func latestView(d *device) (view []uint32, began uint32) {
+// latestView returns what a device has of its timeline at the end, the line where that began,
+// and whether it was told of gaps since.
+func latestView(d *device) (view []uint32, began uint32, gaps bool) {
 	for e := range d.got.all() {
 		switch e.op {
 		case opMessage:
@@ -51,15 +53,23 @@ func latestView(d *device) (view []uint32, began uint32) {
 		case opBack:
 			view = view[:len(view)-int(e.n)]
 		case opBegin:
-			view, began = view[:0], e.line
+			view, began, gaps = view[:0], e.line, false
+		case opGap:
+			gaps = true
 		}
 	}
-	return view, began
+	return view, began, gaps
 }
 
+// markPages marks what a device has fetched. The reading at the end is none of it: that is
+// made of history, after everybody has waited for the last delivery.
 func markPages(v *timeline, d *device, with uint32) {
+	reading := false
 	for e := range d.pages.all() {
-		if e.op == opMessage {
+		switch {
+		case e.op == opPage:
+			reading = e.n&pageReading != 0
+		case !reading:
 			v.marks[e.n] = with
 		}
 	}

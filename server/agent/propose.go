@@ -41,9 +41,11 @@ func (a *Agent) own(kind cluster.Kind) cluster.Request {
 	return cluster.Request{ID: rand.Text(), Kind: kind, Node: a.cfg.Node, By: "node " + a.cfg.Node, At: time.Now().UnixMilli()}
 }
 
-// join has the node be in the cluster, until it leaves or the agent closes.
+// join has the node be in the cluster, until it leaves or the agent closes. It asks again
+// after a pause: the controller may be of an older version, to which an end means nothing,
+// and let the node in as what it is.
 func (a *Agent) join(ctx context.Context) {
-	for a.enter(ctx) && a.ousted(ctx) {
+	for a.enter(ctx) && a.ousted(ctx) && pause(ctx, joinPause) {
 		a.log.Warn("agent: the cluster takes this node for one that has ended; it joins again")
 	}
 }

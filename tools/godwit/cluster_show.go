@@ -183,8 +183,11 @@ func remarks(s *admin.ClusterStatus, n *admin.ClusterNode) string {
 	if n.Suspected {
 		all = append(all, "SUSPECTED: the others do not hear it")
 	}
-	if n.Reason == cluster.ReasonSuspected {
+	switch n.Reason {
+	case cluster.ReasonSuspected:
 		all = append(all, "was silent, and replaced")
+	case cluster.ReasonEnded:
+		all = append(all, "ended, and was replaced")
 	}
 	if n.Beat != nil && n.Beat.Degraded {
 		all = append(all, "was cut off from the log")

@@ -163,6 +163,15 @@ n3    active  4           7            1000      1       0.0 s ago
 	}
 }
 
+func TestClusterShowsWhoHasEnded(t *testing.T) {
+	c, url := playCluster(t)
+	c.End("n3")
+	want := "n3    standby  0           7            1000      1       0.0 s ago  SUSPECTED: the others do not hear it, ended, and was replaced\n"
+	if got := clusterOutput(t, url, "status"); !strings.Contains(got, want) {
+		t.Errorf("%q is missing in\n%s", want, got)
+	}
+}
+
 func TestClusterChanges(t *testing.T) {
 	c, url := playCluster(t)
 	version := func() int { return int(c.Snapshot().Version()) }

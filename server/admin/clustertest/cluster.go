@@ -185,6 +185,22 @@ func (c *Cluster) Silence(id string, silent bool) {
 	}
 }
 
+// End has a node end, and say so with its last beat.
+func (c *Cluster) End(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, n := range c.mu.nodes {
+		if n.id == id {
+			n.silent = true
+			b := c.beat(n)
+			b.Last = true
+			c.mu.core.Beat(b, c.mu.now)
+		}
+	}
+	c.decide()
+	c.ring()
+}
+
 // Hold keeps what is on its way where it is, or lets it go on.
 func (c *Cluster) Hold(held bool) {
 	c.mu.Lock()

@@ -15,7 +15,7 @@ import (
 )
 
 // patientClients and hastyClients are up to where the pauses of clients grow that find no
-// node: as a rule (tools/client), and with clients that are set to come back soon.
+// node: as far as the protocol has it, and with clients that are set to come back soon.
 const (
 	patientClients = 30 * time.Second
 	hastyClients   = time.Second
@@ -35,9 +35,10 @@ const (
 // the 200 are at another node on the same machine, to which nobody comes: x-elsewhere-p99.
 // What lies between the two is the node's own doing.
 //
-// In "patient" the bound of the clients' pauses grows to 30 seconds, as it does with
-// tools/client; in "hasty", which is made once, to one second, so that they ask more often
-// and come all at once.
+// In "patient" the bound of the clients' pauses grows to 30 seconds; in "hasty", which is made
+// once, to one second, so that they ask more often and come all at once. With tools/client,
+// which keeps it at 3 seconds while it may be that a node is about to be replaced, it lies
+// between the two.
 //
 //	go test ./bench -run '^$' -bench ReconnectStorm -rounds 3 -progress
 func BenchmarkReconnectStorm(b *testing.B) {

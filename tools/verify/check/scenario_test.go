@@ -113,6 +113,35 @@ func TestScenarios(t *testing.T) {
 			s.log(1, 60*second+1)
 			s.end()
 		}, nil},
+		{"which a client may leave out that has the first", func(s *script) {
+			s.sent(3)
+			s.send(1, 1)
+			s.unknown(1)
+			s.send(1, 2)
+			s.ack(1)
+			s.sent(2)
+			s.deliver("bob", 3, 1, 2)
+			s.deliver("alice", 3, 1, 2)
+			s.add(&event.Phase{Name: event.Read})
+			s.log(3, 0)
+			s.log(1, 0)
+			s.log(1, 60*second+1)
+			s.log(2, 60*second+1)
+			s.end()
+		}, nil},
+		{"but not both", func(s *script) {
+			s.sent(3)
+			s.sent(1)
+			s.sent(2)
+			s.deliver("bob", 3, 2)
+			s.deliver("alice", 3, 1, 1, 2)
+			s.add(&event.Phase{Name: event.Read})
+			s.log(3, 0)
+			s.log(1, 0)
+			s.log(1, 60*second+1)
+			s.log(2, 60*second+1)
+			s.end()
+		}, []string{"stored_on_devices"}},
 		{"it is not a third one", func(s *script) {
 			s.sent(1)
 			s.deliver("bob", 1, 1, 1)

@@ -39,6 +39,7 @@ const (
 func (r *run) conduct(ctx context.Context) (err error) {
 	loading, end := whileNotEnough(ctx, r.settings.Enough)
 	defer end()
+	r.ending = loading.Done()
 	r.progress = newProgress(r.settings.Progress)
 	defer r.progress.end()
 	if err = r.begin(loading); err == nil {
@@ -169,6 +170,8 @@ func (r *run) phases(ctx, loading context.Context) error {
 		r.load.Settle(ctx)
 		return nil
 	})
+	// The checks ask nothing of a device that is away when the reading begins.
+	r.problem("not all devices are connected for the reading", within(ctx, reconnectTimeout, r.load.Reconnect))
 	r.phase(event.Read, 0)
 	r.read(ctx)
 	return nil
@@ -183,6 +186,14 @@ func (r *run) fault(e *event.Fault) {
 // tellFaults says what became of the faults, beyond what the history has.
 func (r *run) tellFaults() {
 	late := 0
+	var kinds []string // that were wanted, and of which none was done
+	if r.settings.faulty() {
+		for _, k := range r.settings.Local.Faults {
+			if !slices.ContainsFunc(r.faults, func(o nemesis.Outcome) bool { return o.Step.Kind == k && o.Begun >= 0 }) {
+				kinds = append(kinds, string(k))
+			}
+		}
+	}
 	for _, o := range r.faults {
 		if errors.Is(o.Err, nemesis.ErrLate) {
 			late++
@@ -192,6 +203,9 @@ func (r *run) tellFaults() {
 	}
 	if late > 0 {
 		r.note("%d of %d faults were not begun, because there was no time left for them", late, len(r.faults))
+	}
+	if len(kinds) > 0 {
+		r.note("the run was too short for faults of these kinds: %s", strings.Join(kinds, ", "))
 	}
 }
 

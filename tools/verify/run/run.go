@@ -51,6 +51,7 @@ type run struct {
 	journal  *journal
 	load     *workload.Load
 	progress *progress
+	ending   <-chan struct{} // closed when somebody has asked for the end
 
 	faults   []nemesis.Outcome
 	notes    []string // what is to be known of the run
@@ -67,7 +68,7 @@ func (r *run) note(format string, args ...any) {
 // problem notes what the run could not do, if there is an error. That something was given up,
 // because somebody has asked for it, is none.
 func (r *run) problem(what string, err error) {
-	if err == nil || errors.Is(err, context.Canceled) {
+	if err == nil || errors.Is(err, context.Canceled) && r.asked() {
 		return
 	}
 	text := oneLine(what + ": " + err.Error())
@@ -75,18 +76,37 @@ func (r *run) problem(what string, err error) {
 	r.progress.say(text)
 }
 
+// asked reports whether somebody has asked for the end.
+func (r *run) asked() bool {
+	select {
+	case <-r.ending:
+		return true
+	default:
+		return false
+	}
+}
+
 func oneLine(text string) string { return strings.ReplaceAll(strings.TrimSpace(text), "\n", "; ") }
 
 // out returns the path of something in the folder of what the run leaves.
 func (r *run) out(name string) string { return filepath.Join(r.settings.Out, name) }
 
-// prepare makes the folders, without what an earlier run has left.
+// prepare makes the folders, without what an earlier run has left. Each leaves a history file,
+// so logs without one are somebody's own.
 func (r *run) prepare() error {
+	if _, err := os.Lstat(r.out(LogsFolder)); err == nil {
+		if _, err := os.Stat(r.out(EventsFile)); err != nil {
+			return fmt.Errorf("run: %s is not of a run, which would replace it: choose another folder for the report", r.out(LogsFolder))
+		}
+	}
 	err := os.MkdirAll(r.settings.Out, 0o755)
 	for _, name := range []string{EventsFile, HTMLFile, JSONFile, LogsFolder} {
 		if err == nil {
 			err = os.RemoveAll(r.out(name))
 		}
+	}
+	if err == nil {
+		err = os.WriteFile(r.out(EventsFile), nil, 0o644)
 	}
 	if err == nil && r.settings.Local != nil {
 		if r.folder, err = os.MkdirTemp(r.settings.Out, "world-"); err == nil {

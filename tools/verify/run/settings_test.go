@@ -90,6 +90,9 @@ func TestChecks(t *testing.T) {
 	if o := s.checks(&local{settings: &s}); o.MinAcks != 1000 || o.MinFaults != 1 || len(o.Without) != 0 {
 		t.Errorf("with both: %+v", o)
 	}
+	if s.Rate = 0.1; s.checks(&local{settings: &s}).MinAcks != leastAcks {
+		t.Errorf("of a load that sends hardly anything: %+v", s.checks(&local{settings: &s}))
+	}
 	s = other()
 	s.Remote.History = true
 	if o := s.checks(&remote{Remote: s.Remote}); o.MinFaults != 0 || !slices.Equal(o.Without, []string{"conservation"}) {

@@ -6,6 +6,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,8 +23,8 @@ import (
 func (r *run) tell(ctx context.Context) (*report.Report, error) {
 	r.progress.say("judging the history")
 	rep := &report.Report{Outcome: check.Unknown, Settings: r.settings.list(), Versions: r.versions(ctx)}
-	if err := r.judge(rep); err != nil {
-		return nil, err
+	if err := r.judge(ctx, rep); err != nil {
+		return nil, errors.Join(err, r.keepLogs())
 	}
 	rep.Notes = append(r.problems, r.notes...)
 	if rep.Outcome == check.Passed && len(r.problems) > 0 {
@@ -44,8 +45,8 @@ func (r *run) tell(ctx context.Context) (*report.Report, error) {
 }
 
 // judge reads the history file three times: for the checks, for the story, and for the lines
-// that are evidence.
-func (r *run) judge(rep *report.Report) error {
+// that are evidence. The error means that there is no report, as where ctx has ended.
+func (r *run) judge(ctx context.Context, rep *report.Report) error {
 	file, err := os.Open(r.out(EventsFile))
 	if err != nil {
 		return fmt.Errorf("run: %w", err)
@@ -57,7 +58,10 @@ func (r *run) judge(rep *report.Report) error {
 	}
 	options := r.settings.checks(r.cluster)
 	rep.Without = options.Without
-	rep.Check, err = check.Run(event.Records(file), options)
+	rep.Check, err = check.Run(until(ctx, event.Records(file)), options)
+	if ctx.Err() != nil {
+		return fmt.Errorf("run: it was given up: %w", ctx.Err())
+	}
 	r.problem("the history cannot be judged", err)
 	if rep.Check != nil {
 		rep.Outcome = rep.Check.Outcome
@@ -65,7 +69,10 @@ func (r *run) judge(rep *report.Report) error {
 	if err := again(); err != nil {
 		return fmt.Errorf("run: %w", err)
 	}
-	rep.Story, err = report.Collect(event.Records(file))
+	rep.Story, err = report.Collect(until(ctx, event.Records(file)))
+	if ctx.Err() != nil {
+		return fmt.Errorf("run: it was given up: %w", ctx.Err())
+	}
 	r.problem("the history cannot be told", err)
 	if rep.Check == nil {
 		return nil
@@ -77,6 +84,20 @@ func (r *run) judge(rep *report.Report) error {
 		return fmt.Errorf("run: %w", err)
 	}
 	return nil
+}
+
+// until returns the records up to the end of ctx, the error of which is the last.
+func until(ctx context.Context, records iter.Seq2[event.Record, error]) iter.Seq2[event.Record, error] {
+	return func(yield func(event.Record, error) bool) {
+		for rec, err := range records {
+			if ctx.Err() != nil {
+				rec, err = event.Record{}, ctx.Err()
+			}
+			if !yield(rec, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 // write writes the report's files.
@@ -99,13 +120,17 @@ func (r *run) write(rep *report.Report) error {
 }
 
 // enoughShare is which part of the messages that a load was to send must be acknowledged for
-// the run to say something: faults may stop it for most of the time.
-const enoughShare = 4
+// the run to say something: faults may stop it for most of the time. Fewer than leastAcks say
+// nothing, however few were to be sent.
+const (
+	enoughShare = 4
+	leastAcks   = 50
+)
 
 // checks returns what the history has to hold.
 func (s *Settings) checks(c cluster) check.Options {
 	o := check.DefaultOptions()
-	o.MinAcks = min(o.MinAcks, int64(s.Rate*s.Duration.Seconds()/enoughShare))
+	o.MinAcks = min(o.MinAcks, max(leastAcks, int64(s.Rate*s.Duration.Seconds()/enoughShare)))
 	o.Converge = s.Converge
 	if !s.faulty() {
 		o.MinFaults = 0

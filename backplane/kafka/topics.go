@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // ErrTopicExists is the error of Create and CreateTopic for a topic that is there.
@@ -92,12 +93,12 @@ func Create(ctx context.Context, cfg Config, o TopicOptions) error {
 // CreateTopic makes any topic on the brokers of cfg, and returns when they tell of it.
 // The error is ErrTopicExists if it is there.
 func CreateTopic(ctx context.Context, cfg Config, topic string, partitions int32, replicas int16, settings map[string]*string) error {
-	admin, err := newAdmin(&cfg)
+	client, err := newClient(&cfg)
 	if err != nil {
 		return err
 	}
-	defer admin.Close()
-	resp, err := admin.CreateTopic(ctx, partitions, replicas, settings, topic)
+	defer client.Close()
+	resp, err := kadm.NewClient(client).CreateTopic(ctx, partitions, replicas, settings, topic)
 	switch {
 	case errors.Is(err, kerr.TopicAlreadyExists):
 		return fmt.Errorf("%w: %s", ErrTopicExists, topic)
@@ -106,19 +107,17 @@ func CreateTopic(ctx context.Context, cfg Config, topic string, partitions int32
 	case err != nil:
 		return fmt.Errorf("kafka: creating %s: %w", topic, err)
 	}
-	return awaitTopic(ctx, admin, topic)
+	return awaitTopic(ctx, client, topic)
 }
 
-// awaitTopic waits until a topic that was just made is known. The controller answers
-// when it has decided, and a broker hears of that a moment later: whoever asked it
-// in between would be told that there is no such topic.
-func awaitTopic(ctx context.Context, admin *kadm.Client, topic string) error {
+// awaitTopic waits until every broker knows a topic that was just made. The controller
+// answers when it has decided, and each broker hears of that a moment later by itself:
+// whoever asked one of them in between would be told that there is no such topic.
+func awaitTopic(ctx context.Context, client *kgo.Client, topic string) error {
 	for {
-		topics, err := admin.ListTopics(ctx, topic)
+		err := allKnow(ctx, client, topic)
 		if err == nil {
-			if err = topics[topic].Err; err == nil && topics.Has(topic) {
-				return nil
-			}
+			return nil
 		}
 		select {
 		case <-time.After(topicPause):
@@ -128,8 +127,42 @@ func awaitTopic(ctx context.Context, admin *kadm.Client, topic string) error {
 	}
 }
 
+// allKnow asks each of the brokers that there are for a topic, and returns the error of the
+// first that does not know it.
+func allKnow(ctx context.Context, client *kgo.Client, topic string) error {
+	brokers, err := kadm.NewClient(client).ListBrokers(ctx)
+	if err != nil {
+		return err
+	}
+	for _, b := range brokers {
+		request := kmsg.NewPtrMetadataRequest()
+		asked := kmsg.NewMetadataRequestTopic()
+		asked.Topic = &topic
+		request.Topics = append(request.Topics, asked)
+		answer, err := client.Broker(int(b.NodeID)).Request(ctx, request)
+		if err != nil {
+			return err
+		}
+		for _, t := range answer.(*kmsg.MetadataResponse).Topics {
+			if err := kerr.ErrorForCode(t.ErrorCode); err != nil {
+				return fmt.Errorf("broker %d: %w", b.NodeID, err)
+			}
+		}
+	}
+	return nil
+}
+
 // newAdmin returns an administrative client, which the caller closes.
 func newAdmin(cfg *Config) (*kadm.Client, error) {
+	client, err := newClient(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return kadm.NewClient(client), nil
+}
+
+// newClient returns a client that has nothing to do yet, which the caller closes.
+func newClient(cfg *Config) (*kgo.Client, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -137,5 +170,5 @@ func newAdmin(cfg *Config) (*kadm.Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("kafka: making an administrative client: %w", err)
 	}
-	return kadm.NewClient(client), nil
+	return client, nil
 }

@@ -81,7 +81,7 @@ verify: build ## test on clusters under faults that nothing acknowledged is lost
 # MUTATIONS chooses some by their names, with commas between them.
 MUTATIONS ?=
 
-verify-mutations: ## plant bugs one at a time, and test that verify finds each (half an hour)
+verify-mutations: ## plant bugs one at a time, and test that verify finds each (an hour)
 	@bash tools/setup/all.sh
 	@$(GO) run ./tools/verify/mutation/mutations -only "$(MUTATIONS)"
 

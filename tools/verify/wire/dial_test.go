@@ -206,6 +206,7 @@ func TestNoWelcome(t *testing.T) {
 	}
 	for name, s := range map[string]script{
 		"nothing":         {head: "HTTP/1.1 101 Sw"},
+		"half a refusal":  {head: "HTTP/1.1 421 Misdirected\r\nContent-Length: 100\r\n\r\nnot_ow"},
 		"only an upgrade": {head: upgraded},
 	} {
 		_, _, err := dialScript(t, s, Options{})

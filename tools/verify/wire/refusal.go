@@ -45,16 +45,20 @@ var coded = map[int]bool{
 	http.StatusServiceUnavailable: true,
 }
 
-// newRefusal reads an answer that is no upgrade.
-func newRefusal(resp *http.Response) *Refusal {
+// newRefusal reads an answer that is no upgrade. The error is a *Refusal, or that of a
+// connection that has ended before all of the answer came.
+func newRefusal(resp *http.Response) error {
 	r := &Refusal{Status: resp.StatusCode}
 	var found findings
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxSentence))
+	if err != nil {
+		return err
+	}
 	r.Sentence = strings.TrimSuffix(string(body), "\n")
 	if code, sentence, both := strings.Cut(r.Sentence, ": "); both && codes[code] {
 		r.Code, r.Sentence = code, sentence
 	}
-	if err != nil || r.Sentence == "" || strings.Contains(r.Sentence, "\n") || r.Code == "" && coded[r.Status] {
+	if r.Sentence == "" || strings.Contains(r.Sentence, "\n") || r.Code == "" && coded[r.Status] {
 		found.add(RuleHandshake, "status %d comes with %q instead of a line of a code and a sentence", r.Status, body)
 	}
 	switch resp.StatusCode {

@@ -2,6 +2,7 @@ package workload
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -73,6 +74,9 @@ func (f *finder) route(ctx context.Context, but string) (place, bool) {
 		asking, cancel := context.WithTimeout(ctx, routeTimeout)
 		r, err := wire.AskRoute(asking, u, f.user, f.load.o.TLS)
 		cancel()
+		if broken := (*wire.Violation)(nil); errors.As(err, &broken) {
+			f.load.write(f.user, wire.FrameEvent(0, broken))
+		}
 		if err == nil && f.believes(u, r.URL, r.MapVersion) {
 			return place{r.URL, r.MapVersion}, true
 		}

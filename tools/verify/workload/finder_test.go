@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/godwit-im/godwit/tools/verify/event"
 )
 
 // routes is a node that answers by a route, or not at all.
@@ -26,7 +28,7 @@ func routes(t *testing.T, url string, version int) string {
 }
 
 func newFinder(seed uint64, urls ...string) *finder {
-	return &finder{load: &Load{o: Options{URLs: func() []string { return urls }}}, user: "alice", rand: people(2, seed).rand("pauses")}
+	return &finder{load: &Load{tally: new(tally), o: Options{URLs: func() []string { return urls }}}, user: "alice", rand: people(2, seed).rand("pauses")}
 }
 
 // TestFinder walks through what protocol.md says of finding the node.
@@ -100,7 +102,13 @@ func TestFinderAsks(t *testing.T) {
 			t.Error("it forgets what it has heard of")
 		}
 	}
-	f := newFinder(1, gone)
+	f := newFinder(1, gone, routes(t, "nowhere", 5))
+	var said []event.Event
+	f.load.o.Write = func(_ string, e event.Event) { said = append(said, e) }
+	if f.elsewhere(gone); f.next(t.Context()) == (place{}) || len(said) != 1 || said[0].Type() != "violation" {
+		t.Errorf("of a route that leads nowhere it says %v", said)
+	}
+	f = newFinder(1, gone)
 	f.elsewhere(gone)
 	if at := f.next(t.Context()); at != (place{gone, 0}) {
 		t.Errorf("with one node it goes to %+v", at)

@@ -34,6 +34,10 @@ const (
 	noFaults  = "none"
 )
 
+// ownRate is how many messages are sent a second to a cluster that others may be using,
+// where nothing is said.
+const ownRate = 50
+
 // verifyFlags are the flags of godwit verify.
 type verifyFlags struct {
 	settings verify.Settings
@@ -96,7 +100,7 @@ show enough to tell, or could not be made.`,
 	flags := cmd.Flags()
 	flags.IntVar(&f.settings.Users, "users", f.settings.Users, "users")
 	flags.IntVar(&f.settings.Devices, "devices", f.settings.Devices, "devices of each user")
-	flags.Float64Var(&f.settings.Rate, "rate", f.settings.Rate, "messages a second, of all together; each goes to 1 to 8 users")
+	flags.Float64Var(&f.settings.Rate, "rate", f.settings.Rate, fmt.Sprintf("messages a second, of all together; each goes to 1 to 8 users (%d with --url)", ownRate))
 	flags.DurationVar(&f.settings.Duration, "duration", f.settings.Duration, "how long messages are sent; the first tenth is without faults")
 	flags.DurationVar(&f.settings.Converge, "converge", f.settings.Converge, "how long a message may take at the end, when nothing is broken any more; so long it is waited for what is missing")
 	flags.Uint64Var(&f.settings.Seed, "seed", 0, "of everything that is chosen at random (default: another each time)")
@@ -155,6 +159,9 @@ func (f *verifyFlags) complete(flags *pflag.FlagSet) error {
 	}
 	f.settings.Command = f.command(flags)
 	if own {
+		if !flags.Changed("rate") {
+			f.settings.Rate = ownRate
+		}
 		return f.completeRemote()
 	}
 	return f.completeLocal()

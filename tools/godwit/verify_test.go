@@ -45,7 +45,7 @@ func TestVerifyUsage(t *testing.T) {
 func TestVerifyOwn(t *testing.T) {
 	data, out := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "an 'out'")
 	url := startDev(t, data)
-	r := godwit(t, "", nil, "verify", "--url", url, "--data", data, "--report", out, "--users", "6", "--rate", "40", "--duration", "5s", "--seed", "3")
+	r := godwit(t, "", nil, "verify", "--url", url, "--data", data, "--report", out, "--users", "6", "--duration", "5s", "--seed", "3")
 	if r.status != 2 || !strings.Contains(r.stdout, "UNKNOWN: ") || !strings.Contains(r.stdout, "stored_in_log: the log was not read") {
 		t.Fatalf("exit status %d\n%s%s", r.status, r.stdout, r.stderr)
 	}
@@ -53,7 +53,7 @@ func TestVerifyOwn(t *testing.T) {
 		t.Errorf("it is unknown because of what it need not show:\n%s", r.stdout)
 	}
 	again := "again: godwit verify --url=" + url + " --data=" + data + " '--report=" + strings.ReplaceAll(out, "'", `'\''`) +
-		"' --users=6 --rate=40 --duration=5s --seed=3\n"
+		"' --users=6 --duration=5s --seed=3\n"
 	if !strings.HasPrefix(r.stderr, "seed 3; "+again) || !strings.HasSuffix(r.stdout, again) {
 		t.Errorf("standard error begins with\n%.300s\nstandard output ends with\n%s\nwant\n%s", r.stderr, r.stdout[max(0, len(r.stdout)-300):], again)
 	}
@@ -61,6 +61,9 @@ func TestVerifyOwn(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(out, name)); err != nil {
 			t.Error(err)
 		}
+	}
+	if text, err := os.ReadFile(filepath.Join(out, "report.json")); err != nil || !strings.Contains(string(text), `{"name":"messages a second","value":"50"}`) {
+		t.Errorf("it is not gentle with a cluster of others: %v\n%.2000s", err, text)
 	}
 }
 

@@ -134,8 +134,13 @@ func TestFaults(t *testing.T) {
 			t.Errorf("a fault has not hit, or has no end: %+v", f)
 		}
 	}
-	if !kinds[string(nemesis.NodeKill)] || !kinds[string(nemesis.NodePause)] {
-		t.Errorf("the faults were %+v", r.Story.Faults)
+	for _, k := range s.Local.Faults { // on a slow machine there may be no time for both
+		told := slices.ContainsFunc(r.Notes, func(note string) bool {
+			return strings.HasPrefix(note, "the run was too short for") && strings.Contains(note, string(k))
+		})
+		if kinds[string(k)] == told {
+			t.Errorf("%s was done: %v, and its lack was told: %v; the faults were %+v, the notes %q", k, kinds[string(k)], told, r.Story.Faults, r.Notes)
+		}
 	}
 	if got := files(t, filepath.Join(s.Out, LogsFolder)); !slices.Equal(got, []string{"kafka1.log", "n1.log", "n2.log"}) {
 		t.Errorf("the logs are %v", got)

@@ -68,6 +68,7 @@ func (c *Client) Device() string { return c.opts.Device }
 //
 // What is under way when ctx ends has 2 s more to be answered, for which Run waits; what
 // begins then fails with ErrClosed. Messages that arrive meanwhile are left for the next run.
+// A node that hangs has another 2 s to take its leave.
 func (c *Client) Run(ctx context.Context) error {
 	if !c.running.CompareAndSwap(false, true) {
 		return errors.New("client: Run was called before")

@@ -112,7 +112,7 @@ var owners = []struct {
 	packages map[string]bool
 	tests    bool // whether tests of other packages may import it
 }{
-	{"github.com/twmb/franz-go", set("backplane/kafka", "backplane/embedded", "backplane/kafkatest", "backplane/cluster/kafkalog", "tools/verify/rawlog"), false},
+	{"github.com/twmb/franz-go", set("backplane/kafka", "backplane/embedded", "backplane/kafkatest", "backplane/cluster/kafkalog", "tools/verify/rawlog", "tools/verify/world"), false},
 	{"github.com/panjf2000/gnet", set("server/reactor"), false},
 	{"github.com/cockroachdb/pebble", set("backplane/history/pebble", "bench"), false},
 	{"github.com/apache/cassandra-gocql-driver", set("backplane/history/cassandra", "backplane/history/cassandratest", "bench"), false},

@@ -147,27 +147,30 @@ func counted(d deed, before, after proxy.Counts) string {
 	return ""
 }
 
-// request asks the cluster for something that no client may notice.
-func (f *fault) request(ctx context.Context, k kind, node string) (end string, err error) {
+// request asks the cluster, or Kafka, for something that no client may notice.
+func (f *fault) request(ctx context.Context, k kind, name string) (end string, err error) {
 	asking, cancel := context.WithTimeout(ctx, undoTimeout)
 	defer cancel()
 	var evidence string
-	if k.deed == move {
-		evidence, err = f.world.Move(asking, node, f.step.Pick)
-	} else {
-		evidence, err = f.world.Drain(asking, node)
+	switch k.deed {
+	case lead:
+		evidence, err = f.world.Lead(asking, name, f.step.Pick)
+	case move:
+		evidence, err = f.world.Move(asking, name, f.step.Pick)
+	default:
+		evidence, err = f.world.Drain(asking, name)
 	}
 	if err != nil {
 		return "", err
 	}
 	f.tell(event.Hit, "%s", evidence)
-	if k.deed == move {
-		return node + " has them", nil
+	if k.deed != drain {
+		return name + " has them", nil
 	}
 	if !sleep(ctx, f.step.Length) {
 		return "", ctx.Err()
 	}
 	undoing, cancel := context.WithTimeout(ctx, undoTimeout)
 	defer cancel()
-	return f.world.Activate(undoing, node)
+	return f.world.Activate(undoing, name)
 }

@@ -46,6 +46,8 @@ const (
 	StoreCut    Kind = "store-cut" // those of a node or a history process to Cassandra
 	StoreHang   Kind = "store-hang"
 
+	LeaderMove Kind = "leader-move" // a broker becomes the leader of some partitions of the log
+
 	Move  Kind = "move"  // some partitions move to a node
 	Drain Kind = "drain" // a node hands all partitions over, and is added again
 )
@@ -73,6 +75,7 @@ const (
 	hang
 	slow
 	strand
+	lead
 	move
 	drain
 )
@@ -131,6 +134,7 @@ var kinds = map[Kind]kind{
 	ClientsSlow:     {part: aNode, deed: slow, way: world.ClientsWay, least: long / 2, most: long, recovery: linkRecovery, gentle: true},
 	StoreCut:        {part: aReader, deed: cut, way: world.StoreWay, least: brief, most: long, recovery: linkRecovery, gentle: true},
 	StoreHang:       {part: aReader, deed: hang, way: world.StoreWay, least: brief, most: long, recovery: linkRecovery, gentle: true},
+	LeaderMove:      {part: aBroker, deed: lead, recovery: linkRecovery, gentle: true},
 	Move:            {part: aNode, deed: move, recovery: linkRecovery, gentle: true},
 	Drain:           {part: aNode, deed: drain, least: time.Second, most: 3 * time.Second, recovery: 2 * nodeRecovery},
 }

@@ -40,6 +40,9 @@ type World interface {
 	Move(ctx context.Context, node string, pick uint64) (evidence string, err error)
 	// Drain has a node hand over all partitions and returns when it has none.
 	Drain(ctx context.Context, node string) (evidence string, err error)
+	// Lead has a broker lead some partitions of the log and returns when it does. pick chooses
+	// which.
+	Lead(ctx context.Context, broker string, pick uint64) (evidence string, err error)
 }
 
 var _ World = (*world.World)(nil)

@@ -131,6 +131,10 @@ func (w *fake) Move(_ context.Context, node string, pick uint64) (string, error)
 	return w.call(fmt.Sprintf("move %d to %s", pick, node))
 }
 
+func (w *fake) Lead(_ context.Context, broker string, pick uint64) (string, error) {
+	return w.call(fmt.Sprintf("lead %d by %s", pick, broker))
+}
+
 func (w *fake) Drain(_ context.Context, node string) (string, error) { return w.call("drain " + node) }
 
 // told is what Run reported, as text.
@@ -167,6 +171,7 @@ func TestFaults(t *testing.T) {
 		{ClientsSlow, "n1", "1s slow n1 clients, 11s pass n1 clients, 11s activate n1"},
 		{StoreCut, "n1", "1s cut n1 store, 11s pass n1 store, 11s activate n1"},
 		{StoreHang, "history1", "1s hang history1 store, 11s pass history1 store"},
+		{LeaderMove, "kafka2", "1s lead 7 by kafka2"},
 		{Move, "n1", "1s move 7 to n1"},
 		{Drain, "n1", "1s drain n1, 11s activate n1"},
 	} {
@@ -223,6 +228,7 @@ func TestFaultsFail(t *testing.T) {
 		{BrokerStrand, "kafka2", "pause kafka3", false},
 		{BrokerStrand, "kafka2", "kill kafka2", false},
 		{BrokerStrand, "kafka2", "resume kafka1", false},
+		{LeaderMove, "kafka2", "lead 0 by kafka2", false},
 		{Move, "n1", "move 0 to n1", false},
 		{Drain, "n1", "drain n1", false},
 		{Drain, "n1", "activate n1", true},

@@ -115,7 +115,7 @@ func (s Settings) check() error {
 			return fmt.Errorf("nemesis: there is nothing that %s could be done to", name)
 		case (k.deed == move || k.deed == drain || k.part == theController) && len(s.Nodes) < 2:
 			return fmt.Errorf("nemesis: %s needs a second node", name)
-		case k.part == aBroker && k.deed == strand && len(s.Brokers) < 2:
+		case k.part == aBroker && (k.deed == strand || k.deed == lead) && len(s.Brokers) < 2:
 			return fmt.Errorf("nemesis: %s needs other brokers", name)
 		case !s.admits(nil, Step{Kind: name, Target: s.targets(k.part)[0]}):
 			return fmt.Errorf("nemesis: %s would leave too few, with %d nodes and %d brokers", name, len(s.Nodes), len(s.Brokers))
@@ -203,9 +203,12 @@ func (s Settings) together(lasting []Step, step Step) bool {
 
 // alone reports whether a step must not meet another, because it asks the cluster for
 // something, which needs the nodes and Kafka to be well, or is done to whichever node has a
-// role at the time, or to all brokers.
+// role at the time, or to all brokers. Who leads in Kafka is for the brokers alone.
 func alone(step, other Step) bool {
 	k := kinds[step.Kind]
+	if k.deed == lead {
+		return kinds[other.Kind].part == aBroker
+	}
 	apart := k.part == theController || k.part == allNodes || k.deed == move || k.deed == drain ||
 		k.part == aBroker && k.deed == strand
 	return apart && !(kinds[other.Kind].part == aHistory)

@@ -148,6 +148,8 @@ func TestScheduleRefuses(t *testing.T) {
 		{"one of three brokers", three, BrokerKill, true},
 		{"a broker with no other", worldOf(3, 1, 0, true), BrokerStrand, false},
 		{"a broker with two others", three, BrokerStrand, true},
+		{"a leader where there is no other", worldOf(3, 1, 0, true), LeaderMove, false},
+		{"a leader where there are others", three, LeaderMove, true},
 		{"a slow link of the only node", one, KafkaSlow, true},
 		{"a move to the only node", one, Move, false},
 		{"a drain of the only node, in an outage", worldOf(1, 1, 0, true), Drain, false},

@@ -17,8 +17,9 @@ import (
 
 const (
 	// namespace is that of the topics. Kafka is of this world alone, so it may be fixed.
-	namespace = "verify"
-	keyspace  = "godwit_verify"
+	namespace  = "verify"
+	generation = "1"
+	keyspace   = "godwit_verify"
 
 	pebbleFolder = "pebble" // in the world's folder
 
@@ -163,7 +164,7 @@ func (w *World) settings(name string) []string {
 func (w *World) logFlags(brokers []string) []string {
 	return []string{
 		"--kafka-brokers", strings.Join(brokers, ","), "--kafka-namespace", namespace,
-		"--kafka-generation", "1", "--kafka-partitions", strconv.Itoa(w.config.Partitions),
+		"--kafka-generation", generation, "--kafka-partitions", strconv.Itoa(w.config.Partitions),
 	}
 }
 

@@ -33,7 +33,7 @@ func (w *World) Lead(ctx context.Context, broker string, pick uint64) (evidence 
 	if to == 0 {
 		return "", fmt.Errorf("world: there is no broker %q", broker)
 	}
-	client, err := kgo.NewClient(kgo.SeedBrokers(w.kafka...))
+	client, err := kgo.NewClient(kgo.SeedBrokers(w.kafka...), kgo.MetadataMinAge(settlePoll))
 	if err != nil {
 		return "", fmt.Errorf("world: %w", err)
 	}
@@ -88,8 +88,9 @@ func prefer(ctx context.Context, admin *kadm.Client, partitions kadm.PartitionDe
 	if len(others) == 0 {
 		return nil, nil, errors.New("no partition with another leader has it in sync")
 	}
-	first := int(pick % uint64(len(others)))
-	chosen = others[first:min(len(others), first+max(1, len(partitions)/ledShare))]
+	n := min(len(others), max(1, len(partitions)/ledShare))
+	first := int(pick % uint64(len(others)-n+1))
+	chosen = others[first : first+n]
 	from = make(map[int32]bool)
 	var orders kadm.AlterPartitionAssignmentsReq
 	for _, p := range chosen {

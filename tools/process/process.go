@@ -19,10 +19,13 @@ type Process struct {
 }
 
 // Start starts cmd. When the process that calls this ends before it, the kernel sends it
-// the signal orphaned.
+// the signal orphaned. What else cmd.SysProcAttr says, if it is set, holds too.
 func Start(cmd *exec.Cmd, orphaned syscall.Signal) (*Process, error) {
 	p := &Process{cmd: cmd, done: make(chan struct{})}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: orphaned}
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = new(syscall.SysProcAttr)
+	}
+	cmd.SysProcAttr.Setpgid, cmd.SysProcAttr.Pdeathsig = true, orphaned
 	started := make(chan error, 1)
 	go func() {
 		// Pdeathsig tells of the thread that started the process, so that one waits.

@@ -201,7 +201,7 @@ func (f *verifyFlags) completeLocal() (err error) {
 	switch f.faults {
 	case noFaults:
 	case allFaults:
-		l.Faults = l.Possible(nemesis.Kinds())
+		l.Faults = f.settings.Possible(nemesis.Kinds())
 	default:
 		if l.Faults, err = nemesis.ParseKinds(f.faults); err != nil {
 			return err

@@ -2,8 +2,10 @@ package nemesis
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/godwit-im/godwit/tools/verify/event"
@@ -59,6 +61,51 @@ func (f *fault) whole(ctx context.Context, name string) (end string, err error) 
 		return name + " runs", nil
 	}
 	return f.world.Activate(ctx, name)
+}
+
+// disk fills the disk of a node's history, and returns when it is written again. Half the
+// time the node is killed meanwhile and begins to start, which it may not manage before there
+// is room.
+func (f *fault) disk(ctx context.Context, node string) (end string, err error) {
+	// Even if the run ends here: others may want to read what is left.
+	empty := sync.OnceValue(f.world.Empty)
+	defer func() { err = errors.Join(err, empty()) }()
+	filling, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	evidence, err := f.world.Fill(filling, node)
+	if err != nil {
+		return "", err
+	}
+	f.tell(event.Hit, "%s", evidence)
+	if !sleep(ctx, f.step.Length/2) {
+		return "", ctx.Err()
+	}
+	undoing, cancel := context.WithTimeout(ctx, undoTimeout)
+	defer cancel()
+	killed := ""
+	started := make(chan error, 1)
+	if f.step.Pick%2 == 0 {
+		started <- nil
+	} else {
+		if killed, err = f.world.Kill(node); err != nil {
+			return "", err
+		}
+		killed = "; meanwhile, " + killed
+		go func() { started <- f.world.Start(undoing, node) }()
+	}
+	lasts := sleep(ctx, f.step.Length-f.step.Length/2)
+	// What has begun ends here: with ctx, or because there is room.
+	if err := errors.Join(empty(), <-started); err != nil {
+		return "", err
+	}
+	if !lasts {
+		return "", ctx.Err()
+	}
+	if _, err := f.world.Activate(undoing, node); err != nil {
+		return "", err
+	}
+	end, err = f.world.Written(undoing, node)
+	return end + killed, err
 }
 
 // link disturbs what a process says on one way. If nothing was said in the time that it should

@@ -37,6 +37,10 @@ const (
 	HistoryKill  Kind = "history-kill" // a process that writes history
 	HistoryPause Kind = "history-pause"
 
+	// DiskFull fills the disk of a history in Pebble. Half the time the node is killed meanwhile and
+	// has to start again.
+	DiskFull Kind = "disk-full"
+
 	KafkaCut    Kind = "kafka-cut" // a node's connections to all of Kafka are reset
 	KafkaHang   Kind = "kafka-hang"
 	KafkaSlow   Kind = "kafka-slow"
@@ -75,6 +79,7 @@ const (
 	hang
 	slow
 	strand
+	fill
 	lead
 	move
 	drain
@@ -126,6 +131,7 @@ var kinds = map[Kind]kind{
 	BrokerStrand:    {part: aBroker, deed: strand, least: brief, most: long, recovery: brokerRecovery},
 	HistoryKill:     {part: aHistory, deed: kill, least: brief, most: long, recovery: linkRecovery, gentle: true},
 	HistoryPause:    {part: aHistory, deed: pause, least: brief, most: long, recovery: linkRecovery, gentle: true},
+	DiskFull:        {part: aNode, deed: fill, least: brief, most: long, recovery: nodeRecovery},
 	KafkaCut:        {part: aNode, deed: cut, way: world.KafkaWay, least: brief, most: long, recovery: nodeRecovery},
 	KafkaHang:       {part: aNode, deed: hang, way: world.KafkaWay, least: brief, most: long, recovery: nodeRecovery},
 	KafkaSlow:       {part: aNode, deed: slow, way: world.KafkaWay, least: long / 2, most: long, recovery: linkRecovery, gentle: true},

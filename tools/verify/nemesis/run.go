@@ -40,6 +40,13 @@ type World interface {
 	Move(ctx context.Context, node string, pick uint64) (evidence string, err error)
 	// Drain has a node hand over all partitions and returns when it has none.
 	Drain(ctx context.Context, node string) (evidence string, err error)
+	// Fill fills the disk of a node's history and returns when the node cannot write to it.
+	Fill(ctx context.Context, node string) (evidence string, err error)
+	// Empty removes what fills it.
+	Empty() error
+	// Written returns when a node writes history.
+	Written(ctx context.Context, node string) (evidence string, err error)
+
 	// Lead has a broker lead some partitions of the log and returns when it does. pick chooses
 	// which.
 	Lead(ctx context.Context, broker string, pick uint64) (evidence string, err error)
@@ -222,6 +229,8 @@ func (f *fault) each(ctx context.Context, k kind, targets []string) error {
 			end, err = f.process(ctx, k, target)
 		case cut, hang, slow:
 			end, err = f.link(ctx, k, target)
+		case fill:
+			end, err = f.disk(ctx, target)
 		default:
 			end, err = f.request(ctx, k, target)
 		}

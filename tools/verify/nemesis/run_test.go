@@ -131,6 +131,17 @@ func (w *fake) Move(_ context.Context, node string, pick uint64) (string, error)
 	return w.call(fmt.Sprintf("move %d to %s", pick, node))
 }
 
+func (w *fake) Fill(_ context.Context, node string) (string, error) { return w.call("fill " + node) }
+
+func (w *fake) Empty() error {
+	_, err := w.call("empty")
+	return err
+}
+
+func (w *fake) Written(_ context.Context, node string) (string, error) {
+	return w.call("written " + node)
+}
+
 func (w *fake) Lead(_ context.Context, broker string, pick uint64) (string, error) {
 	return w.call(fmt.Sprintf("lead %d by %s", pick, broker))
 }
@@ -171,6 +182,7 @@ func TestFaults(t *testing.T) {
 		{ClientsSlow, "n1", "1s slow n1 clients, 11s pass n1 clients, 11s activate n1"},
 		{StoreCut, "n1", "1s cut n1 store, 11s pass n1 store, 11s activate n1"},
 		{StoreHang, "history1", "1s hang history1 store, 11s pass history1 store"},
+		{DiskFull, "n1", "1s fill n1, 6s kill n1, 8s start n1, 11s empty, 11s activate n1, 11s written n1"},
 		{LeaderMove, "kafka2", "1s lead 7 by kafka2"},
 		{Move, "n1", "1s move 7 to n1"},
 		{Drain, "n1", "1s drain n1, 11s activate n1"},
@@ -228,6 +240,10 @@ func TestFaultsFail(t *testing.T) {
 		{BrokerStrand, "kafka2", "pause kafka3", false},
 		{BrokerStrand, "kafka2", "kill kafka2", false},
 		{BrokerStrand, "kafka2", "resume kafka1", false},
+		{DiskFull, "n1", "fill n1", false},
+		{DiskFull, "n1", "empty", true},
+		{DiskFull, "n1", "activate n1", true},
+		{DiskFull, "n1", "written n1", true},
 		{LeaderMove, "kafka2", "lead 0 by kafka2", false},
 		{Move, "n1", "move 0 to n1", false},
 		{Drain, "n1", "drain n1", false},
@@ -377,4 +393,32 @@ func TestStrandIdle(t *testing.T) {
 			t.Errorf("%+v, n1 is %q", out[0], w.state["n1"])
 		}
 	})
+}
+
+// TestDiskFull has a disk full whose node lives, one that cannot be filled, and one that is
+// full when the run ends: it is emptied in all cases.
+func TestDiskFull(t *testing.T) {
+	for _, c := range []struct {
+		fails string
+		limit time.Duration
+		want  string
+	}{
+		{"", time.Minute, "0s fill n1, 10s empty, 10s activate n1, 10s written n1"},
+		{"fill n1", time.Minute, "0s fill n1, 0s empty"},
+		{"", 5 * time.Second, "0s fill n1, 5s empty"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), c.limit)
+			defer cancel()
+			w, said := newFake(), told(nil)
+			w.fails[c.fails] = errors.New("broken")
+			out := Run(ctx, w, worldOf(1, 1, 1, true), []Step{{Kind: DiskFull, Target: "n1", Length: 10 * time.Second, Pick: 8}}, said.report)
+			if got := strings.Join(w.said, ", "); got != c.want {
+				t.Errorf("what was done: %s, want: %s", got, c.want)
+			}
+			if whole := strings.HasSuffix(c.want, "written n1"); whole != (out[0].Err == nil) {
+				t.Errorf("%+v", out[0])
+			}
+		})
+	}
 }

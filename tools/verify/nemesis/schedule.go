@@ -20,6 +20,8 @@ type Settings struct {
 	Nodes, Brokers, History []string
 	// Store is whether nodes and history processes have a Cassandra.
 	Store bool
+	// Disk is whether the history of a node is on a disk that can be filled.
+	Disk bool
 	// Outage allows all nodes to be down at once, or as many brokers as Kafka cannot do
 	// without. Else at least one node is whole at any time, and more than half of the brokers.
 	Outage bool
@@ -111,7 +113,7 @@ func (s Settings) check() error {
 		switch {
 		case !ok:
 			return fmt.Errorf("nemesis: %q is no kind of fault", name)
-		case len(s.targets(k.part)) == 0, k.way == world.StoreWay && !s.Store:
+		case len(s.targets(k.part)) == 0, k.way == world.StoreWay && !s.Store, k.deed == fill && !s.Disk:
 			return fmt.Errorf("nemesis: there is nothing that %s could be done to", name)
 		case (k.deed == move || k.deed == drain || k.part == theController) && len(s.Nodes) < 2:
 			return fmt.Errorf("nemesis: %s needs a second node", name)

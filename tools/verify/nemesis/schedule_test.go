@@ -12,7 +12,7 @@ import (
 
 // worldOf returns settings for a world of some size, with all faults that are possible.
 func worldOf(nodes, brokers, history int, outage bool) Settings {
-	s := Settings{Duration: 10 * time.Minute, Outage: outage, Store: history > 0}
+	s := Settings{Duration: 10 * time.Minute, Outage: outage, Store: history > 0, Disk: history > 0}
 	for i := range nodes {
 		s.Nodes = append(s.Nodes, fmt.Sprint("n", i+1))
 	}
@@ -85,7 +85,7 @@ func whole(t *testing.T, seed uint64, s Settings, steps []Step, at time.Duration
 			continue
 		}
 		switch step.Kind {
-		case NodeKill, NodePause, NodeRestart, NodeStrand, KafkaCut, KafkaHang, ClientsCut, ClientsHang, Drain:
+		case NodeKill, NodePause, NodeRestart, NodeStrand, KafkaCut, KafkaHang, ClientsCut, ClientsHang, DiskFull, Drain:
 			down[step.Target] = true
 		case ControllerKill, ControllerPause, RollingRestart:
 			some++
@@ -156,6 +156,8 @@ func TestScheduleRefuses(t *testing.T) {
 		{"the controller of one node, in an outage", worldOf(1, 1, 0, true), ControllerKill, false},
 		{"a history that is not there", three, HistoryKill, false},
 		{"a store that is not there", three, StoreCut, false},
+		{"a disk that is not there", three, DiskFull, false},
+		{"a disk", worldOf(1, 1, 1, true), DiskFull, true},
 		{"a store", worldOf(3, 3, 1, false), StoreCut, true},
 		{"something else", three, "node-paint", false},
 	} {

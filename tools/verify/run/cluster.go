@@ -39,15 +39,24 @@ func (s *Settings) schedule() nemesis.Settings {
 	return nemesis.Settings{
 		Duration: s.faults(), Kinds: l.Faults,
 		Nodes: nodes, Brokers: brokers, History: history, Store: l.History == Cassandra,
+		Disk: l.History == Pebble && s.noDisk() == nil,
 		// Where there is one of a kind, a fault of it is an outage.
 		Outage: l.Nodes == 1 || l.Brokers == 1,
 	}
 }
 
-// Possible returns those of some kinds of faults that can be done to such a cluster.
-func (l *Local) Possible(kinds []nemesis.Kind) []nemesis.Kind {
-	s := Settings{Local: l}
+// Possible returns those of some kinds of faults that can be done to what is started here.
+func (s *Settings) Possible(kinds []nemesis.Kind) []nemesis.Kind {
 	return s.schedule().Possible(kinds)
+}
+
+// noDisk says why history in files cannot be on a disk that is filled, nil if it can.
+func (s *Settings) noDisk() error {
+	if need := s.disk(); need > maxDisk {
+		return fmt.Errorf("run: %v at %v messages a second need a disk of %d MiB, and what fills it is in memory: %d MiB at most",
+			s.Duration, s.Rate, need>>20, maxDisk>>20)
+	}
+	return world.Mountable()
 }
 
 // local is a cluster of this machine.
@@ -66,7 +75,11 @@ func (l *Local) String() string {
 }
 
 func startLocal(ctx context.Context, s *Settings, folder string) (*local, error) {
-	w, err := world.Start(ctx, s.Local.world(folder))
+	c := s.Local.world(folder)
+	if slices.Contains(s.Local.Faults, nemesis.DiskFull) {
+		c.DiskBytes = s.disk()
+	}
+	w, err := world.Start(ctx, c)
 	if err != nil {
 		return nil, err
 	}

@@ -80,6 +80,11 @@ func (r *run) begin(ctx context.Context) (err error) {
 	prefix := "verify-"
 	if s.Local != nil {
 		r.progress.say("starting " + s.Local.String())
+		if s.faulty() && s.Local.History == Pebble {
+			if err := s.noDisk(); err != nil {
+				r.note("no disk is filled: %v", err)
+			}
+		}
 		if r.cluster, err = startLocal(ctx, s, r.folder); err != nil {
 			return err
 		}

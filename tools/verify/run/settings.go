@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/godwit-im/godwit/tools/verify/event"
@@ -114,6 +115,9 @@ func (s *Settings) Validate() error {
 		errs = append(errs, l.world("/").Validate())
 		if len(l.Faults) > 0 {
 			_, err := nemesis.Schedule(s.Seed, s.schedule())
+			if l.History == Pebble && slices.Contains(l.Faults, nemesis.DiskFull) {
+				err = errors.Join(err, s.noDisk())
+			}
 			errs = append(errs, err)
 		}
 	}
@@ -144,6 +148,20 @@ func (s *Settings) faulty() bool { return s.Local != nil && len(s.Local.Faults) 
 // tail is how much of the log a node remembers where there is a store. With the default a node
 // would have all of a run of minutes in memory, and the store would be asked for nothing.
 const tail = "4MiB"
+
+const (
+	// messageDisk is about the most that history in files needs for a message that was sent, in
+	// bytes: it is 3,700 in the timelines of all, and twice that while files are made anew.
+	messageDisk = 8 << 10
+
+	// maxDisk bounds a disk that faults fill, in bytes, since it is in memory.
+	maxDisk = 2 << 30
+)
+
+// disk returns the size of a disk that is filled by faults alone, in bytes.
+func (s *Settings) disk() int64 {
+	return world.MinDiskBytes + int64(s.Rate*s.Duration.Seconds())*messageDisk
+}
 
 // history reports whether the cluster keeps one.
 func (s *Settings) history() bool {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/godwit-im/godwit/tools/verify/nemesis"
+	"github.com/godwit-im/godwit/tools/verify/world"
 )
 
 // small returns settings of a run on a cluster of this machine.
@@ -74,10 +75,28 @@ func TestPossible(t *testing.T) {
 		{Local{Nodes: 1, Brokers: 1, History: Pebble}, nemesis.NodeKill, true},
 		{Local{Nodes: 1, Brokers: 1, History: Pebble}, nemesis.Move, false},
 		{Local{Nodes: 3, Brokers: 1, History: NoStore}, nemesis.BrokerKill, true},
+		{Local{Nodes: 3, Brokers: 3, History: Cassandra}, nemesis.LeaderMove, true},
+		{Local{Nodes: 3, Brokers: 1, History: Cassandra}, nemesis.LeaderMove, false},
+		{Local{Nodes: 1, Brokers: 1, History: Cassandra}, nemesis.DiskFull, false},
+		{Local{Nodes: 1, Brokers: 1, History: Pebble}, nemesis.DiskFull, world.Mountable() == nil},
 	} {
-		if got := slices.Contains(c.local.Possible(nemesis.Kinds()), c.kind); got != c.allowed {
+		s := Settings{Local: &c.local, Rate: 100, Duration: time.Minute}
+		if got := slices.Contains(s.Possible(nemesis.Kinds()), c.kind); got != c.allowed {
 			t.Errorf("%s to %v: possible is %v", c.kind, &c.local, got)
 		}
+	}
+}
+
+// TestNoDisk: a load for which a disk in memory would be too large does not have one.
+func TestNoDisk(t *testing.T) {
+	s := small()
+	s.Local = &Local{Nodes: 1, Brokers: 1, History: Pebble, Faults: []nemesis.Kind{nemesis.DiskFull, nemesis.NodeKill}, Binary: "/godwit", Root: "/root"}
+	s.Rate, s.Duration = 500, time.Hour
+	if got := s.Possible(s.Local.Faults); !slices.Equal(got, []nemesis.Kind{nemesis.NodeKill}) {
+		t.Errorf("possible are %v", got)
+	}
+	if err := s.Validate(); err == nil || !strings.Contains(err.Error(), "need a disk of 14574 MiB") {
+		t.Error(err)
 	}
 }
 

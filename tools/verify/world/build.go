@@ -21,7 +21,7 @@ const (
 	generation = "1"
 	keyspace   = "godwit_verify"
 
-	pebbleFolder = "pebble" // in the world's folder
+	pebbleFolder = "pebble" // in the world's folder, or on its disk
 
 	// heap is that of Kafka's and Cassandra's JVMs.
 	kafkaHeap     = "384m"
@@ -83,6 +83,11 @@ func (w *World) plan() error {
 			return err
 		}
 	}
+	if w.config.DiskBytes > 0 {
+		if err := w.planDisk(); err != nil {
+			return err
+		}
+	}
 	for _, name := range w.nodes {
 		if err := w.planNode(name, take(), take()); err != nil {
 			return err
@@ -136,7 +141,7 @@ func (w *World) planNode(name string, listen, admin int) error {
 			"--listen", local(listen), "--advertise", w.urls[name], "--admin", local(admin),
 			"--token-algorithm", "HS256", "--token-key-file", w.path(keyFile), "--log-format", "json"}
 		if w.config.Pebble {
-			args = append(args, "--history-store", "pebble", "--history-folder", w.path(pebbleFolder))
+			args = append(args, "--history-store", "pebble", "--history-folder", w.pebbleFolder())
 		} else {
 			args = append(args, "--cluster-enabled")
 		}

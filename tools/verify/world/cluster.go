@@ -219,16 +219,8 @@ func (w *World) ready(ctx context.Context, node string) (evidence string, err er
 	if err != nil {
 		return "", err
 	}
-	poll := time.NewTicker(settlePoll)
-	defer poll.Stop()
-	for !healthy(ctx, m.health) {
-		select {
-		case <-poll.C:
-		case <-ctx.Done():
-			return "", fmt.Errorf("world: %s does not serve: %w", node, ctx.Err())
-		}
-	}
-	return node + " serves", nil
+	err = w.until(ctx, node+" does not serve", func() (bool, error) { return healthy(ctx, m.health), nil })
+	return node + " serves", err
 }
 
 // Drain has a node hand over all partitions and returns when it has none.

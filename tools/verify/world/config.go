@@ -29,6 +29,9 @@ type Config struct {
 	// Pebble is whether the one node there is keeps history in files of its own. It forms no
 	// cluster then.
 	Pebble bool
+	// DiskBytes is the size of the disk that these files are on, in memory, which can be filled;
+	// MinDiskBytes or more. 0 puts them into Folder.
+	DiskBytes int64
 
 	// NodeFlags are more flags of godwit serve, for all nodes.
 	NodeFlags []string
@@ -51,6 +54,8 @@ func (c Config) Validate() error {
 	check(c.Partitions >= c.Nodes, "Partitions is %d and Nodes %d: there must be one for each", c.Partitions, c.Nodes)
 	check(!c.Pebble || c.Nodes == 1, "Pebble is true and Nodes %d: only one node can have its files", c.Nodes)
 	check(!c.Pebble || !c.History, "Pebble and History exclude each other")
+	check(c.DiskBytes == 0 || c.Pebble, "DiskBytes is %d without Pebble", c.DiskBytes)
+	check(c.DiskBytes == 0 || c.DiskBytes >= MinDiskBytes, "DiskBytes is %d: must be 0, or %d or more", c.DiskBytes, MinDiskBytes)
 	return errors.Join(errs...)
 }
 

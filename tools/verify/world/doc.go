@@ -12,6 +12,9 @@
 // Each broker has a listener of its own for each node, and tells whoever comes there to go
 // on coming by that node's proxy.
 //
+// The files of a history in Pebble can be on a disk of their own, in memory, which can be
+// filled. It takes a mount namespace, which Mountable tries.
+//
 // All data, settings and logs are in one folder. Nothing outlives the process that has
 // called Start: what Close does not end, because it is not reached, the kernel does.
 //

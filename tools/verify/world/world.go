@@ -90,6 +90,9 @@ func (w *World) begin(ctx context.Context) (err error) {
 	if w.config.History {
 		services = append(services[:len(services):len(services)], cassandraName)
 	}
+	if w.config.DiskBytes > 0 {
+		services = append(services[:len(services):len(services)], diskName)
+	}
 	// All at once: no broker serves before most of them are there.
 	if err := w.all(services, func(name string) error { return w.Start(ctx, name) }); err != nil {
 		return err
@@ -275,6 +278,11 @@ func (w *World) Heal(ctx context.Context) error {
 	for _, list := range w.links {
 		for _, p := range list {
 			p.Treat(proxy.Treatment{})
+		}
+	}
+	if w.config.DiskBytes > 0 {
+		if err := w.Empty(); err != nil {
+			return err
 		}
 	}
 	revive := func(name string) error {

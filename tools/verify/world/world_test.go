@@ -214,7 +214,13 @@ func TestConfig(t *testing.T) {
 		t.Error(err)
 	}
 	good.Nodes, good.Pebble = 3, false
+	good.Nodes, good.Pebble, good.DiskBytes = 1, true, MinDiskBytes
+	if err := good.Validate(); err != nil {
+		t.Error(err)
+	}
+	good.Nodes, good.Pebble, good.DiskBytes = 3, false, 0
 	for name, spoil := range map[string]func(*Config){
+		"DiskBytes":  func(c *Config) { c.Nodes, c.Pebble, c.DiskBytes = 1, true, 1 },
 		"Pebble":     func(c *Config) { c.Pebble = true },
 		"Binary":     func(c *Config) { c.Binary = "godwit" },
 		"Root":       func(c *Config) { c.Root = "" },

@@ -12,7 +12,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/godwit-im/godwit/backplane"
 	"github.com/godwit-im/godwit/backplane/cluster"
 	"github.com/godwit-im/godwit/backplane/cluster/beats"
 	"github.com/godwit-im/godwit/backplane/cluster/control"
@@ -136,7 +135,7 @@ func Start(ctx context.Context, c Config) (_ *Agent, err error) {
 	a.mover = newMover(c.Registry, c.Kafka.Partitions, c.Loops.Move)
 	a.holdings = &holdings{
 		consumer: c.Consumer, current: c.Placement, settle: c.Loops.Settle, start: a.background, report: a.report, kept: a.mover.keep, log: c.Log,
-		since: func() int64 { return time.Now().Add(-backplane.Rewind).UnixMilli() },
+		since: func() int64 { return readFrom(time.Now(), a.core.Watch()) },
 	}
 	a.state.Store(&state{ready: errNotIn})
 	a.pulse.Store(&beats.Beat{Node: c.Node, Incarnation: a.incarnation})

@@ -3,8 +3,10 @@ package agent
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"github.com/godwit-im/godwit/backplane"
+	"github.com/godwit-im/godwit/backplane/cluster/beats"
 	"github.com/godwit-im/godwit/server/placement"
 )
 
@@ -157,7 +159,8 @@ func (h *holdings) step() {
 // add has the consumer read partitions.
 func (h *holdings) add(list []backplane.Partition) {
 	h.set(list, adding)
-	h.do(&h.adds, func(context.Context) error { return h.consumer.Add(list, h.since()) }, func(err error) {
+	since := h.since()
+	h.do(&h.adds, func(context.Context) error { return h.consumer.Add(list, since) }, func(err error) {
 		if err != nil {
 			h.set(list, absent)
 			h.log.Warn("agent: partitions cannot be read yet", "partitions", len(list), "err", err)
@@ -165,6 +168,18 @@ func (h *holdings) add(list []backplane.Partition) {
 		}
 		h.set(list, held)
 	})
+}
+
+// readFrom returns the log time, in Unix milliseconds, from which on partitions are read of
+// which nothing is known yet. It is so long before now that all duplicates of what comes are
+// known. A node's own clock may be ahead of log time, and then it would begin behind records
+// that are retried just now; beats have log time.
+func readFrom(now time.Time, heard *beats.Watch) int64 {
+	since := now.UnixMilli()
+	if latest := heard.Now(); latest > 0 {
+		since = min(since, latest)
+	}
+	return since - backplane.Rewind.Milliseconds()
 }
 
 // closeTo waits until no loop lets clients of partitions in any more. The map that says

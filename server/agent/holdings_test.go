@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/godwit-im/godwit/backplane"
+	"github.com/godwit-im/godwit/backplane/cluster/beats"
 	"github.com/godwit-im/godwit/registry"
 	"github.com/godwit-im/godwit/server/placement"
 )
@@ -370,5 +371,26 @@ func TestMapWaits(t *testing.T) {
 	m.step()
 	if m.h.state[0] != adding {
 		t.Errorf("the partition is in state %d", m.h.state[0])
+	}
+}
+
+// TestReadFrom: partitions are read from Rewind before now on, also by a node whose clock is
+// ahead of the log's.
+func TestReadFrom(t *testing.T) {
+	now := time.UnixMilli(1_700_000_000_000)
+	for name, c := range map[string]struct{ ahead, want time.Duration }{
+		"clocks agree":   {0, 0},
+		"it is ahead":    {time.Hour, -time.Hour},
+		"it is behind":   {-time.Hour, 0}, // it reads more than it needs
+		"a little ahead": {90 * time.Second, -90 * time.Second},
+	} {
+		heard := beats.NewWatch()
+		if got := readFrom(now, heard); got != now.Add(-backplane.Rewind).UnixMilli() {
+			t.Errorf("before a beat was heard it reads from %v on", time.UnixMilli(got))
+		}
+		heard.Beat(beats.Beat{Node: self, Incarnation: 1, N: 1}, now.Add(-c.ahead).UnixMilli())
+		if got, want := readFrom(now, heard), now.Add(c.want-backplane.Rewind).UnixMilli(); got != want {
+			t.Errorf("%s: it reads from %v on, want %v", name, time.UnixMilli(got), time.UnixMilli(want))
+		}
 	}
 }

@@ -135,7 +135,7 @@ func Start(ctx context.Context, c Config) (_ *Agent, err error) {
 	a.mover = newMover(c.Registry, c.Kafka.Partitions, c.Loops.Move)
 	a.holdings = &holdings{
 		consumer: c.Consumer, current: c.Placement, settle: c.Loops.Settle, start: a.background, report: a.report, kept: a.mover.keep, log: c.Log,
-		since: func() int64 { return readFrom(time.Now(), a.core.Watch()) },
+		since: func() (int64, bool) { return readFrom(time.Now(), a.began, a.core.Watch()) },
 	}
 	a.state.Store(&state{ready: errNotIn})
 	a.pulse.Store(&beats.Beat{Node: c.Node, Incarnation: a.incarnation})

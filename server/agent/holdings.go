@@ -40,7 +40,7 @@ type holdings struct {
 	consumer Consumer
 	current  *placement.Current          // what loops go by
 	settle   func(context.Context) error // waits until every loop has seen the map in force
-	since    func() int64                // from when on a partition is read, in Unix milliseconds
+	since    func() (int64, bool)        // from when on a partition is read, in Unix milliseconds; false if that is not known yet
 	start    func(func(context.Context)) // runs a function on a goroutine of its own
 	report   func(func()) bool           // has the agent's goroutine run a function
 	kept     func(p backplane.Partition) // is told what was emptying and is not to be any more
@@ -149,17 +149,18 @@ func (h *holdings) step() {
 		return
 	}
 	if list := h.in(absent, h.wanted); len(list) > 0 && !h.adds {
-		h.add(list)
+		if since, ok := h.since(); ok {
+			h.add(list, since)
+		}
 	}
 	if list := h.in(held, func(p backplane.Partition) bool { return !h.wanted(p) }); len(list) > 0 && !h.settles {
 		h.closeTo(list)
 	}
 }
 
-// add has the consumer read partitions.
-func (h *holdings) add(list []backplane.Partition) {
+// add has the consumer read partitions from a log time on.
+func (h *holdings) add(list []backplane.Partition, since int64) {
 	h.set(list, adding)
-	since := h.since()
 	h.do(&h.adds, func(context.Context) error { return h.consumer.Add(list, since) }, func(err error) {
 		if err != nil {
 			h.set(list, absent)
@@ -173,13 +174,16 @@ func (h *holdings) add(list []backplane.Partition) {
 // readFrom returns the log time, in Unix milliseconds, from which on partitions are read of
 // which nothing is known yet. It is so long before now that all duplicates of what comes are
 // known. A node's own clock may be ahead of log time, and then it would begin behind records
-// that are retried just now; beats have log time.
-func readFrom(now time.Time, heard *beats.Watch) int64 {
-	since := now.UnixMilli()
+// that are retried just now; beats have log time. ok is false while the node, which began at
+// a time, has not heard any and soon will.
+func readFrom(now, began time.Time, heard *beats.Watch) (since int64, ok bool) {
+	since = now.UnixMilli()
 	if latest := heard.Now(); latest > 0 {
 		since = min(since, latest)
+	} else if now.Sub(began) < hearPatience {
+		return 0, false
 	}
-	return since - backplane.Rewind.Milliseconds()
+	return since - backplane.Rewind.Milliseconds(), true
 }
 
 // closeTo waits until no loop lets clients of partitions in any more. The map that says

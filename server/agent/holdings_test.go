@@ -71,7 +71,7 @@ func newModel(t *rapid.T) *model {
 	})
 	m.h = &holdings{
 		consumer: m.reading, current: m.current, log: quiet, kept: m.m.keep,
-		since:  func() int64 { return 0 },
+		since:  func() (int64, bool) { return 0, true },
 		start:  func(f func(context.Context)) { m.under = append(m.under, f) },
 		report: func(f func()) bool { m.reports = append(m.reports, f); return true },
 		// All who were let in when it began are registered by its end.
@@ -253,7 +253,7 @@ func newBench(ctx context.Context) *bench {
 	b := &bench{reading: newReading(), reports: make(chan func(), 16)}
 	b.holdings = &holdings{
 		consumer: b.reading, current: placement.NewCurrent(placement.Unknown(1, self)), log: quiet,
-		since:  func() int64 { return 0 },
+		since:  func() (int64, bool) { return 0, true },
 		settle: func(context.Context) error { return nil },
 		start:  func(f func(context.Context)) { go f(ctx) },
 		report: func(f func()) bool { b.reports <- f; return true },
@@ -385,12 +385,37 @@ func TestReadFrom(t *testing.T) {
 		"a little ahead": {90 * time.Second, -90 * time.Second},
 	} {
 		heard := beats.NewWatch()
-		if got := readFrom(now, heard); got != now.Add(-backplane.Rewind).UnixMilli() {
-			t.Errorf("before a beat was heard it reads from %v on", time.UnixMilli(got))
+		if since, ok := readFrom(now, now.Add(-hearPatience+1), heard); ok {
+			t.Errorf("before a beat was heard it reads from %v on", time.UnixMilli(since))
+		}
+		if since, ok := readFrom(now, now.Add(-hearPatience), heard); !ok || since != now.Add(-backplane.Rewind).UnixMilli() {
+			t.Errorf("without beats it reads from %v on, %v", time.UnixMilli(since), ok)
 		}
 		heard.Beat(beats.Beat{Node: self, Incarnation: 1, N: 1}, now.Add(-c.ahead).UnixMilli())
-		if got, want := readFrom(now, heard), now.Add(c.want-backplane.Rewind).UnixMilli(); got != want {
-			t.Errorf("%s: it reads from %v on, want %v", name, time.UnixMilli(got), time.UnixMilli(want))
+		since, ok := readFrom(now, now, heard)
+		if want := now.Add(c.want - backplane.Rewind).UnixMilli(); !ok || since != want {
+			t.Errorf("%s: it reads from %v on, %v, want %v", name, time.UnixMilli(since), ok, time.UnixMilli(want))
 		}
 	}
+}
+
+// TestWaitsForTime: nothing is read before it is known from when on.
+func TestWaitsForTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		b := newBench(ctx)
+		known := false
+		b.since = func() (int64, bool) { return 0, known }
+		b.put(owner)
+		b.run(time.Second)
+		if b.state[0] != absent {
+			t.Errorf("the partition is in state %d before the time is known", b.state[0])
+		}
+		known = true
+		b.run(time.Second)
+		if b.state[0] != held {
+			t.Errorf("the partition is in state %d when the time is known", b.state[0])
+		}
+	})
 }

@@ -38,6 +38,10 @@ const (
 	// that did it, which has to read all records first.
 	fencedTimeout = 5 * time.Second
 
+	// hearPatience is how long a node that has started waits for the first beat, which tells it
+	// log time, until it reads partitions by its own clock: several beats of each node.
+	hearPatience = 6 * beats.Interval * time.Millisecond
+
 	// walkClients is about how many clients are looked at in a turn: some ten milliseconds'
 	// worth.
 	walkClients = 250_000

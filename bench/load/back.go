@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,14 +15,23 @@ func (g *Generator) Back(ctx context.Context) (Result, error) {
 	look := time.NewTicker(checkEvery)
 	defer look.Stop()
 	var err error
-	for err == nil && g.Stats().Connecting > 0 {
+	for err == nil && g.onTheWay() > 0 {
 		select {
 		case <-look.C:
 		case <-ctx.Done():
-			err = fmt.Errorf("load: %d connections are still on their way: %w", g.Stats().Connecting, ctx.Err())
+			err = fmt.Errorf("load: %d connections are still on their way: %w", g.onTheWay(), ctx.Err())
 		}
 	}
 	r := g.collect(before, time.Duration(g.now()-start))
 	r.Connect, r.Ack, r.Deliver = Latency{}, Latency{}, Latency{}
 	return r, err
+}
+
+// onTheWay returns how many connections are being made or wait for their next attempt. The
+// loops count them, between two things that they do: in the middle of one, a connection
+// whose attempt has failed is not counted for the next one yet.
+func (g *Generator) onTheWay() int64 {
+	var n atomic.Int64
+	g.each(func(l *loop) { n.Add(l.counters.connecting.Load()) })
+	return n.Load()
 }

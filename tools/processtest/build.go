@@ -33,3 +33,18 @@ func Build(root, name, module, pkg string, flags ...string) (program string, err
 	}
 	return program, nil
 }
+
+// Godwit builds the godwit command of the repository in the folder root, as Build does, and
+// returns root as an absolute path, and the program. It is for TestMain: if it fails it says so
+// and ends the process.
+func Godwit(root, name string) (abs, program string) {
+	abs, err := filepath.Abs(root)
+	if err == nil {
+		program, err = Build(abs, name, abs, "./tools/godwit")
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	return abs, program
+}

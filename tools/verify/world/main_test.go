@@ -1,9 +1,6 @@
 package world
 
 import (
-	"fmt"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -15,13 +12,6 @@ import (
 var root, binary string
 
 func TestMain(m *testing.M) {
-	var err error
-	if root, err = filepath.Abs("../../.."); err == nil {
-		binary, err = processtest.Build(root, "verify/godwit", root, "./tools/godwit")
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
+	root, binary = processtest.Godwit("../../..", "verify-world/godwit")
 	goleak.VerifyTestMain(m)
 }

@@ -82,14 +82,16 @@ func ask(t *testing.T, n *running, method, path, body string) (*http.Response, s
 }
 
 // say has messages stored, and returns when the timelines show them: what is stored is
-// still on its way from the log to the node.
+// still on its way from the log to the node. Until then a node that has read nothing of a
+// partition yet asks the store, which may be slow or away.
 func say(t *testing.T, n *running, from, to string, bodies ...string) {
 	t.Helper()
 	post(t, n, from, to, bodies...)
 	last := bodies[len(bodies)-1:]
 	for _, user := range []string{from, to} {
 		eventually(t, "the message is in the timeline of "+user, func() bool {
-			return slices.Equal(show(t, n, user, "&limit=1").bodies(), last)
+			p, status, _ := page(t, n, user, "&limit=1")
+			return status == http.StatusOK && slices.Equal(p.bodies(), last)
 		})
 	}
 }
@@ -134,18 +136,27 @@ func (p shown) bodies() []string {
 // show returns a part of a user's timeline.
 func show(t *testing.T, n *running, user, query string) shown {
 	t.Helper()
-	r, answer := ask(t, n, "GET", "/v1/history?user="+url.QueryEscape(user)+query, "")
-	if r.StatusCode != 200 {
-		t.Fatalf("%s%s: %s, %s", user, query, r.Status, answer)
+	p, status, answer := page(t, n, user, query)
+	if status != http.StatusOK {
+		t.Fatalf("%s%s: %d, %s", user, query, status, answer)
 	}
-	var p shown
+	return p
+}
+
+// page asks for a part of a user's timeline. There is none unless the status is 200.
+func page(t *testing.T, n *running, user, query string) (p shown, status int, answer string) {
+	t.Helper()
+	r, answer := ask(t, n, "GET", "/v1/history?user="+url.QueryEscape(user)+query, "")
+	if r.StatusCode != http.StatusOK {
+		return p, r.StatusCode, answer
+	}
 	if err := json.Unmarshal([]byte(answer), &p); err != nil {
 		t.Fatalf("%s: %v", answer, err)
 	}
 	if p.Type != "" || p.ID != "" {
 		t.Errorf("the answer is a frame: %s", answer)
 	}
-	return p
+	return p, r.StatusCode, answer
 }
 
 // withPebble returns what a node with history is started with.

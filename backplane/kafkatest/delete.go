@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/godwit-im/godwit/backplane"
 	"github.com/godwit-im/godwit/backplane/kafka"
@@ -17,14 +16,11 @@ func DeleteBefore(t testing.TB, cfg kafka.Config, p backplane.Partition, offset 
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), createTimeout)
 	defer cancel()
-	client, err := kgo.NewClient(kgo.SeedBrokers(cfg.Brokers...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
+	c := client(t, cfg)
+	defer c.Close()
 	var cut kadm.Offsets
 	cut.AddOffset(cfg.Topic(), int32(p), offset, -1)
-	if answers, err := kadm.NewClient(client).DeleteRecords(ctx, cut); err != nil {
+	if answers, err := kadm.NewClient(c).DeleteRecords(ctx, cut); err != nil {
 		t.Fatal(err)
 	} else if err := answers.Error(); err != nil {
 		t.Fatal(err)
@@ -36,12 +32,9 @@ func DeleteTopic(t testing.TB, cfg kafka.Config, topic string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), createTimeout)
 	defer cancel()
-	client, err := kgo.NewClient(kgo.SeedBrokers(cfg.Brokers...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	admin := kadm.NewClient(client)
+	c := client(t, cfg)
+	defer c.Close()
+	admin := kadm.NewClient(c)
 	if answers, err := admin.DeleteTopics(ctx, topic); err != nil {
 		t.Fatal(err)
 	} else if err := answers.Error(); err != nil {

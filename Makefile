@@ -8,8 +8,9 @@ GO ?= go
 FUZZTIME ?= 10s
 
 # One package's tests may take long on a loaded machine of two cores; a test that
-# hangs is found all the same.
-TEST_FLAGS ?= -race -shuffle=on -timeout 15m
+# hangs is found all the same. One package more is tested at a time than there are cores:
+# many wait, for brokers to start and for failures to be noticed.
+TEST_FLAGS ?= -race -shuffle=on -timeout 15m -p $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 
 GO_FILES = find . -name '*.go' -not -path './.cache/*' -not -path '*/node_modules/*'
 

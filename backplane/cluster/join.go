@@ -39,8 +39,9 @@ func (j judge) join(r Request) ([]Change, error) {
 		n = Node{ID: r.Node, Weight: weight, State: Left}
 	}
 	n.URL, n.Admin, n.Capacity = r.URL, r.Admin, r.Capacity
-	if n.State == Left || stopping(n) || n.Reason == ReasonEnded && n.State != role {
-		return j.become(n, role, ReasonJoined), nil
+	if n.State == Left || stopping(n) || n.Reason == ReasonEnded {
+		n.State, n.Reason, n.Since = role, ReasonJoined, j.m.Now
+		return []Change{Put(n)}, nil
 	}
 	if n.URL == before.URL && n.Admin == before.Admin && n.Capacity == before.Capacity {
 		return nil, nil

@@ -148,10 +148,13 @@ func stopping(n Node) bool { return n.State == Draining && n.Reason == ReasonLea
 
 // retire takes a node out of the active ones.
 func (j judge) retire(n Node, state State, reason Reason) ([]Change, error) {
-	if n.State == state {
+	switch {
+	case n.State == state && n.Reason == ReasonEnded && reason == ReasonOperator:
+		n.Reason = reason // it stays so when it is started again
+		return []Change{Put(n)}, nil
+	case n.State == state:
 		return nil, nil
-	}
-	if n.State == Left {
+	case n.State == Left:
 		return nil, refuse(CodeNodeLeft, "Node %q has left.", n.ID)
 	}
 	changes := j.become(n, state, reason)

@@ -26,6 +26,10 @@ const (
 	// restartPause is the time until a process is started again that has ended at once.
 	restartPause = time.Second
 
+	// notNow is the exit status of a process that could not start. A panic has another one,
+	// and a signal has none.
+	notNow = 1
+
 	// tailBytes is how much of a log is shown in an error.
 	tailBytes = 4000
 )
@@ -109,7 +113,7 @@ func (m *member) falls() []string {
 
 // start starts it and returns when it serves. One that has served before is started again if
 // it ends before it does, as whatever looks after services would do it: something that it
-// needs may be away for now.
+// needs may be away for now. Only an end that says so, with notNow, is no fall.
 func (m *member) start(ctx context.Context) error {
 	m.doing.Lock()
 	defer m.doing.Unlock()
@@ -129,7 +133,9 @@ func (m *member) start(ctx context.Context) error {
 		case <-ctx.Done():
 			return err
 		}
-		m.note(nil, false, false) // this end does not count
+		if p, err := m.process(); err == nil && p.ExitCode() == notNow {
+			m.note(nil, false, false) // this end does not count
+		}
 	}
 }
 

@@ -81,6 +81,7 @@ var ranks = map[string]int{
 	"tools/verify/check":   1,
 	"tools/verify/wire":    1,
 	"tools/verify/proxy":   0,
+	"tools/verify/metrics": 0,
 	"tools/verify/nemesis": 2,
 	"tools/verify/report":  2,
 	"tools/verify/world":   1,

@@ -6,38 +6,12 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
-)
 
-func TestParseMetrics(t *testing.T) {
-	m, err := parseMetrics(strings.NewReader(`# HELP godwit_drops_total Messages.
-# TYPE godwit_drops_total counter
-godwit_drops_total{reason="gone"} 3
-godwit_drops_total{reason="a \"reason\" of words"} 4
-godwit_drops 100
-godwit_nothing NaN
-godwit_forever +Inf
-godwit_bytes 1.5e+09
-go_goroutines 12
-`))
-	want := metrics{
-		`godwit_drops_total{reason="gone"}`: 3, `godwit_drops_total{reason="a \"reason\" of words"}`: 4, "godwit_drops": 100, "godwit_bytes": 1.5e9,
-	}
-	if err != nil || !maps.Equal(m, want) {
-		t.Errorf("%v, %v", m, err)
-	}
-	if got := m.sum("godwit_drops_total"); got != 7 {
-		t.Errorf("the sum is %v", got)
-	}
-	for _, bad := range []string{"godwit_x", "godwit_x one"} {
-		if _, err := parseMetrics(strings.NewReader(bad)); err == nil {
-			t.Errorf("%q was taken", bad)
-		}
-	}
-}
+	"github.com/godwit-im/godwit/tools/verify/metrics"
+)
 
 // serve answers like an admin port. state tells what is under way, and how many messages have
 // moved, when it is asked for the n-th time.
@@ -66,7 +40,7 @@ func TestRestingMetrics(t *testing.T) {
 		return s[0], s[1], s[2]
 	})
 	m, err := restingMetrics(t.Context(), admin)
-	if want := (metrics{under[0]: 0, under[1] + `{worker="1"}`: 0, `godwit_drops_total{reason="gone"}`: 7}); err != nil || !maps.Equal(m, want) {
+	if want := (metrics.Values{under[0]: 0, under[1] + `{worker="1"}`: 0, `godwit_drops_total{reason="gone"}`: 7}); err != nil || !maps.Equal(m, want) {
 		t.Errorf("%v, %v", m, err)
 	}
 }

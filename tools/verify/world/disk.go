@@ -1,12 +1,9 @@
 package world
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/godwit-im/godwit/tools/verify/metrics"
 )
 
 // The disk of a history that can be filled is a file system in memory. It is mounted in a
@@ -203,28 +202,13 @@ func (w *World) until(ctx context.Context, what string, cond func() (bool, error
 
 // counter asks a node for a counter without labels.
 func (w *World) counter(ctx context.Context, node, name string) (float64, error) {
-	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
-	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, w.admin[node]+"/metrics", nil)
+	all, err := metrics.Fetch(ctx, w.admin[node])
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("world: %s: %w", node, err)
 	}
-	answer, err := client.Do(r)
-	if err != nil {
-		return 0, fmt.Errorf("world: %w", err)
+	value, ok := all[name]
+	if !ok {
+		return 0, fmt.Errorf("world: %s has no metric %s", node, name)
 	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		return 0, fmt.Errorf("world: the metrics of %s: %s", node, answer.Status)
-	}
-	lines := bufio.NewScanner(io.LimitReader(answer.Body, maxAnswer))
-	for lines.Scan() {
-		if value, ok := strings.CutPrefix(lines.Text(), name+" "); ok {
-			return strconv.ParseFloat(value, 64)
-		}
-	}
-	if err := lines.Err(); err != nil {
-		return 0, fmt.Errorf("world: the metrics of %s: %w", node, err)
-	}
-	return 0, fmt.Errorf("world: %s has no metric %s", node, name)
+	return value, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net/url"
 	"os"
@@ -19,6 +20,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/godwit-im/godwit/backplane/kafka"
+	"github.com/godwit-im/godwit/server"
 	"github.com/godwit-im/godwit/server/auth"
 	"github.com/godwit-im/godwit/server/config"
 	scripts "github.com/godwit-im/godwit/tools/kafka"
@@ -47,21 +50,23 @@ type verifyFlags struct {
 	faults, history string
 
 	// Of one that is there already.
-	remote        verify.Remote
-	keyFile, data string
+	remote              verify.Remote
+	file, keyFile, data string
+	log                 kafka.Config // what flags say of it
 }
 
 // The flags that go with a cluster that is started here, and with one that is not.
 var (
 	localFlags  = []string{"nodes", "brokers", "faults", "binary", "keep"}
-	remoteFlags = []string{"token-key-file", "data", "kafka", "kafka-namespace", "kafka-generation"}
+	remoteFlags = append([]string{"config", "token-key-file", "data"}, logFlags...)
+	logFlags    = []string{"kafka", "kafka-namespace", "kafka-generation"}
 )
 
 func newVerify() *cobra.Command {
 	f := verifyFlags{
 		settings: verify.Settings{Users: 200, Devices: 2, Rate: 500, Duration: 5 * time.Minute, Converge: check.DefaultOptions().Converge, Out: "godwit-verify"},
 		local:    verify.Local{Nodes: 3, Brokers: 1},
-		remote:   verify.Remote{Namespace: config.Default().Kafka.Namespace, Generation: int(config.Default().Kafka.Generation)},
+		log:      kafka.DefaultConfig(),
 		faults:   allFaults, history: string(verify.Cassandra),
 	}
 	cmd := &cobra.Command{
@@ -82,13 +87,15 @@ node. --faults takes kinds with commas between them:
 With --url the cluster is your own, and no fault is done to it: users whose names nobody
 else has send and read, and what they see is checked in the same way. Their tokens are
 signed with the secret in --token-key-file (HS256), or with the key of godwit dev. Name its
-Kafka, or what is in the log is not tested, and the outcome is unknown.
+Kafka, or what is in the log is not tested, and the outcome is unknown. The file of settings
+of one of its nodes, --config, tells all of that, with TLS and passwords for Kafka.
 
 Ctrl-C ends the load, and what there is so far is judged; a second one gives up. The exit
 status is 0 if the run has passed, 1 if a promise was broken, and 2 if the run does not
 show enough to tell, or could not be made.`,
 		Example: "  godwit verify\n  godwit verify --brokers 3 --duration 20m --seed 7\n  godwit verify --nodes 1 --history pebble --faults node-kill,kafka-cut --duration 1m\n" +
-			"  godwit verify --url ws://127.0.0.1:8080 --history none --kafka 127.0.0.1:9092 --rate 50 --duration 1m",
+			"  godwit verify --url ws://127.0.0.1:8080 --history none --kafka 127.0.0.1:9092 --rate 50 --duration 1m\n" +
+			"  godwit verify --url wss://n1.chat.example.org --config godwit.yaml --duration 10m",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := f.complete(cmd.Flags()); err != nil {
@@ -112,11 +119,12 @@ show enough to tell, or could not be made.`,
 	flags.StringVar(&f.local.Binary, "binary", "", "binary that the nodes run (default: this one)")
 	flags.BoolVar(&f.settings.Keep, "keep", false, "keep the logs of all processes, also of a run that has passed")
 	flags.StringSliceVar(&f.remote.URLs, "url", nil, "ws or wss URLs of any nodes of a cluster of your own")
+	flags.StringVar(&f.file, "config", "", "file of settings of a node of that cluster: how its Kafka is reached, and its secret")
 	flags.StringVar(&f.keyFile, "token-key-file", "", "file with the HS256 secret of that cluster (default: the key of godwit dev)")
 	flags.StringVar(&f.data, "data", defaultData, "data folder of godwit dev, for its key")
-	flags.StringSliceVar(&f.remote.Kafka, "kafka", nil, "host:port of brokers of that cluster")
-	flags.StringVar(&f.remote.Namespace, "kafka-namespace", f.remote.Namespace, "namespace of its topics")
-	flags.IntVar(&f.remote.Generation, "kafka-generation", f.remote.Generation, "generation of its topic of messages")
+	flags.StringSliceVar(&f.log.Brokers, "kafka", nil, "host:port of brokers of that cluster")
+	flags.StringVar(&f.log.Namespace, "kafka-namespace", f.log.Namespace, "namespace of its topics")
+	flags.Uint32Var(&f.log.Generation, "kafka-generation", f.log.Generation, "generation of its topic of messages")
 	flags.SortFlags = false
 	return cmd
 }
@@ -149,6 +157,13 @@ func (f *verifyFlags) complete(flags *pflag.FlagSet) error {
 			return fmt.Errorf("--%s and --url exclude each other: nothing is started for a cluster of your own, and no fault is done to it", name)
 		default:
 			return fmt.Errorf("--%s is for a cluster of your own: name it with --url", name)
+		}
+	}
+	if f.file != "" {
+		for _, name := range logFlags {
+			if flags.Changed(name) {
+				return fmt.Errorf("--%s and --config exclude each other", name)
+			}
 		}
 	}
 	if !slices.Contains([]verify.Store{verify.Cassandra, verify.Pebble, verify.NoStore}, verify.Store(f.history)) {
@@ -237,7 +252,16 @@ func (f *verifyFlags) completeRemote() error {
 		}
 		r.URLs[i] = u.String()
 	}
-	file := f.keyFile
+	if len(f.log.Brokers) > 0 {
+		r.Kafka = &f.log
+	}
+	file, err := f.settingsOfNode()
+	if err != nil {
+		return err
+	}
+	if f.keyFile != "" {
+		file = f.keyFile
+	}
 	if file == "" {
 		key, err := auth.OpenDevKey(f.data)
 		if err != nil {
@@ -251,6 +275,33 @@ func (f *verifyFlags) completeRemote() error {
 	}
 	r.Token = world.Key(secret).Token
 	return f.settings.Validate()
+}
+
+// settingsOfNode takes from --config how the log is reached, and returns the file with the
+// secret that tokens are signed with, empty if there is none.
+func (f *verifyFlags) settingsOfNode() (keyFile string, err error) {
+	if f.file == "" {
+		return "", nil
+	}
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	config.AddFlags(flags, config.Default())
+	if err := flags.Set(config.FileFlag, f.file); err != nil {
+		return "", err
+	}
+	// What else is wrong for a node does not matter here.
+	c, err := config.Load(config.Default(), nil, flags)
+	if c == nil {
+		return "", err
+	}
+	kc, err := server.KafkaConfig(c, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return "", err
+	}
+	f.remote.Kafka = &kc
+	if c.Token.Algorithm != auth.HS256 {
+		return "", nil // it has the public key only
+	}
+	return c.Token.KeyFile, nil
 }
 
 // run makes the run. Its error decides the exit status.
@@ -284,7 +335,7 @@ func unclear(err error) error { return &usageError{err.Error()} }
 func twice(parent context.Context, stderr io.Writer) (ctx context.Context, first <-chan struct{}, stop func()) {
 	ctx, cancel := context.WithCancel(parent)
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP) // also when the terminal goes: there is much to tidy up
 	enough := make(chan struct{})
 	go func() {
 		select {

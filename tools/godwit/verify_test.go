@@ -2,12 +2,16 @@ package main_test
 
 import (
 	"bufio"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/godwit-im/godwit/backplane/kafkatest"
 )
 
 func TestVerifyUsage(t *testing.T) {
@@ -19,6 +23,8 @@ func TestVerifyUsage(t *testing.T) {
 		args, want string
 	}{
 		{"--url ws://127.0.0.1:1 --nodes 5", "--nodes and --url exclude each other: nothing is started for a cluster of your own, and no fault is done to it"},
+		{"--url ws://127.0.0.1:8080 --config godwit.yaml --kafka 127.0.0.1:9092", "--kafka and --config exclude each other"},
+		{"--url ws://127.0.0.1:8080 --config nothing.yaml", "nothing.yaml: the file of settings cannot be read"},
 		{"--kafka 127.0.0.1:9092", "--kafka is for a cluster of your own: name it with --url"},
 		{"--history paper", `--history is "paper": must be cassandra, pebble or none`},
 		{"--faults node-paint", `nemesis: "node-paint" is no kind of fault`},
@@ -64,6 +70,29 @@ func TestVerifyOwn(t *testing.T) {
 	}
 	if text, err := os.ReadFile(filepath.Join(out, "report.json")); err != nil || !strings.Contains(string(text), `{"name":"messages a second","value":"50"}`) {
 		t.Errorf("it is not gentle with a cluster of others: %v\n%.2000s", err, text)
+	}
+}
+
+// TestVerifyBySettings verifies a node whose file of settings tells where its log is, and
+// with what tokens are signed.
+func TestVerifyBySettings(t *testing.T) {
+	kc := kafkatest.Real(t, 4)
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "key"), strings.Repeat("k", 32))
+	file := filepath.Join(dir, "godwit.yaml")
+	write(t, file, fmt.Sprintf(`listen: 127.0.0.1:0
+admin: 127.0.0.1:0
+unsafe: true
+log: {format: json}
+kafka: {brokers: [%q], namespace: %s, generation: %d, partitions: %d}
+token: {key_file: %s/key}
+`, kc.Brokers[0], kc.Namespace, kc.Generation, kc.Partitions, dir))
+	_, _, stderr := run(t, "serve", "--config", file)
+	stderr.await(t, `"msg":"serving"`)
+	url := regexp.MustCompile(`"url":"([^"]+)"`).FindStringSubmatch(stderr.String())[1]
+	r := godwit(t, "", nil, "verify", "--url", url, "--config", file, "--history", "none", "--report", t.TempDir(), "--users", "6", "--duration", "5s")
+	if r.status != 0 || !strings.Contains(r.stdout, "stored_in_log") {
+		t.Errorf("exit status %d\n%s%s", r.status, r.stdout, r.stderr)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -20,7 +21,9 @@ const fetchWait = 250 * time.Millisecond
 // Source says what is read.
 type Source struct {
 	Brokers []string // host:port
-	Topic   string
+	// Client has more of how they are reached, such as TLS; nil is plain connections.
+	Client []kgo.Opt
+	Topic  string
 	// Since, if it is not zero, leaves out what has an earlier timestamp at the beginning of
 	// each partition.
 	Since time.Time
@@ -39,14 +42,14 @@ func Topic(namespace string, generation int) string {
 // sees what is committed only. The error is that of each, of Kafka, or of a record that is
 // none; then the log was not read to its end.
 func Read(ctx context.Context, s Source, each func(*event.Log) error) (*event.LogEnd, error) {
-	client, err := kgo.NewClient(
+	client, err := kgo.NewClient(append(slices.Clone(s.Client),
 		kgo.SeedBrokers(s.Brokers...),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.FetchMaxWait(fetchWait),
 		kgo.KeepControlRecords(), // an end may lie behind one
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.DisableClientMetrics(),
-	)
+	)...)
 	if err != nil {
 		return nil, fmt.Errorf("rawlog: %w", err)
 	}

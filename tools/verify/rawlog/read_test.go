@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/godwit-im/godwit/backplane"
@@ -40,8 +43,9 @@ func record(p int32, n int, users ...string) *kgo.Record {
 // produce writes records to the topic.
 func produce(t *testing.T, cfg kafka.Config, records []*kgo.Record, opts ...kgo.Opt) {
 	t.Helper()
-	client, err := kgo.NewClient(append(opts, kgo.SeedBrokers(cfg.Brokers...), kgo.DefaultProduceTopic(cfg.Topic()),
-		kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
+	client, err := kgo.NewClient(slices.Concat(opts, cfg.ClientOptions(), []kgo.Opt{
+		kgo.DefaultProduceTopic(cfg.Topic()), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+	})...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,4 +185,22 @@ func TestReadRefuses(t *testing.T) {
 			t.Errorf("the error is %v", err)
 		}
 	})
+}
+
+// TestReadTLS reads from a broker that takes encrypted connections only.
+func TestReadTLS(t *testing.T) {
+	web := httptest.NewTLSServer(nil) // for its certificate
+	defer web.Close()
+	cfg := kafka.DefaultConfig()
+	cfg.TLS = web.Client().Transport.(*http.Transport).TLSClientConfig
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, cfg.Topic()), kfake.TLS(web.TLS))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cluster.Close()
+	cfg.Brokers = cluster.ListenAddrs()
+	produce(t, cfg, []*kgo.Record{record(0, 1, "ann")})
+	if logs, _, err := read(t, Source{Brokers: cfg.Brokers, Topic: cfg.Topic(), Client: cfg.ClientOptions()}); err != nil || len(logs) != 1 {
+		t.Errorf("%d records, %v", len(logs), err)
+	}
 }

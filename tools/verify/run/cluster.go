@@ -142,9 +142,14 @@ func (r *remote) urls() []string                              { return slices.Cl
 func (r *remote) token(user string, ttl time.Duration) string { return r.Token(user, ttl) }
 
 func (r *remote) log() (rawlog.Source, bool) {
+	k := r.Kafka
+	if k == nil {
+		return rawlog.Source{}, false
+	}
 	return rawlog.Source{
-		Brokers: r.Kafka, Topic: rawlog.Topic(r.Namespace, r.Generation), Since: r.begun.Add(-logSlack), Prefix: r.prefix,
-	}, len(r.Kafka) > 0
+		Brokers: k.Brokers, Client: k.ClientOptions(), Topic: rawlog.Topic(k.Namespace, int(k.Generation)),
+		Since: r.begun.Add(-logSlack), Prefix: r.prefix,
+	}, true
 }
 
 func (r *remote) admins() map[string]string { return nil }

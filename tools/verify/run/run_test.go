@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/godwit-im/godwit/backplane/kafka"
 	"github.com/godwit-im/godwit/backplane/kafkatest"
 	"github.com/godwit-im/godwit/tools/verify/check"
 	"github.com/godwit-im/godwit/tools/verify/event"
@@ -158,10 +159,9 @@ func TestRemote(t *testing.T) {
 	}
 	defer w.Close()
 	s.Local = nil
-	s.Remote = &Remote{
-		URLs: []string{w.URL("n1")}, Token: w.Token, History: true,
-		Kafka: w.Kafka(), Namespace: w.Namespace(), Generation: 1,
-	}
+	kc := kafka.DefaultConfig()
+	kc.Brokers, kc.Namespace = w.Kafka(), w.Namespace()
+	s.Remote = &Remote{URLs: []string{w.URL("n1")}, Token: w.Token, History: true, Kafka: &kc}
 	r := outcome(t, s, check.Passed)
 	if f := finding(t, r, "conservation"); f.Verdict != check.NotTested {
 		t.Errorf("the counters of others were checked: %+v", f)
@@ -178,7 +178,8 @@ func TestRemote(t *testing.T) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	s.Remote.Kafka, s.Remote.Namespace = w.Kafka(), "empty"
+	kc.Namespace = "empty"
+	s.Remote.Kafka = &kc
 	r = outcome(t, s, check.Failed)
 	if f := finding(t, r, "stored_in_log"); f.Verdict != check.Violated || len(f.Evidence) == 0 || r.Quotes[f.Evidence[0].Lines[0]] == "" {
 		t.Errorf("with an empty log: %+v", f)

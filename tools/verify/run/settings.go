@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/godwit-im/godwit/backplane/kafka"
 	"github.com/godwit-im/godwit/tools/verify/event"
 	"github.com/godwit-im/godwit/tools/verify/nemesis"
 	"github.com/godwit-im/godwit/tools/verify/workload"
@@ -83,10 +84,8 @@ type Remote struct {
 	Token func(user string, ttl time.Duration) string
 	// History is whether the cluster keeps one.
 	History bool
-	// Kafka is where its brokers are, host:port; without it the log is not read.
-	Kafka      []string
-	Namespace  string
-	Generation int
+	// Kafka is how its log is reached; without it the log is not read.
+	Kafka *kafka.Config
 }
 
 // Validate says what is wrong with the settings.
@@ -124,7 +123,9 @@ func (s *Settings) Validate() error {
 	if r := s.Remote; r != nil {
 		check(len(r.URLs) > 0, "URLs is empty")
 		check(r.Token != nil, "Token is nil")
-		check(len(r.Kafka) == 0 || r.Namespace != "" && r.Generation > 0, "Kafka is set, and Namespace or Generation is not")
+		if r.Kafka != nil {
+			errs = append(errs, r.Kafka.Validate())
+		}
 	}
 	return errors.Join(errs...)
 }

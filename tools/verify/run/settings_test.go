@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/godwit-im/godwit/backplane/kafka"
 	"github.com/godwit-im/godwit/tools/verify/nemesis"
 	"github.com/godwit-im/godwit/tools/verify/world"
 )
@@ -53,7 +54,7 @@ func TestValidate(t *testing.T) {
 		{small, func(s *Settings) { s.Local.Faults, s.Duration = []nemesis.Kind{nemesis.NodeKill}, MinDuration }, nemesis.ErrNoRoom.Error()},
 		{other, func(s *Settings) { s.Remote.URLs = nil }, "URLs is empty"},
 		{other, func(s *Settings) { s.Remote.Token = nil }, "Token is nil"},
-		{other, func(s *Settings) { s.Remote.Kafka = []string{"127.0.0.1:9092"} }, "Namespace or Generation"},
+		{other, func(s *Settings) { s.Remote.Kafka = new(kafka.Config) }, "kafka: "},
 	} {
 		s := c.base()
 		c.spoil(&s)

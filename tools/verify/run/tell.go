@@ -166,10 +166,12 @@ func (s *Settings) list() (list []report.Setting) {
 	if other := s.Remote; other != nil {
 		add("cluster", strings.Join(other.URLs, ", "))
 		add("history", map[bool]string{true: "kept", false: "not kept"}[other.History])
-		add("Kafka", cmp.Or(strings.Join(other.Kafka, ", "), "not read"))
-		if len(other.Kafka) > 0 {
-			add("namespace", other.Namespace)
-			add("generation", other.Generation)
+		if k := other.Kafka; k == nil {
+			add("Kafka", "not read")
+		} else {
+			add("Kafka", strings.Join(k.Brokers, ", "))
+			add("namespace", k.Namespace)
+			add("generation", k.Generation)
 		}
 	}
 	return list

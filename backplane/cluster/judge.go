@@ -149,7 +149,7 @@ func stopping(n Node) bool { return n.State == Draining && n.Reason == ReasonLea
 // retire takes a node out of the active ones.
 func (j judge) retire(n Node, state State, reason Reason) ([]Change, error) {
 	switch {
-	case n.State == state && n.Reason == ReasonEnded && reason == ReasonOperator:
+	case n.State == state && n.Reason == ReasonEnded:
 		n.Reason = reason // it stays so when it is started again
 		return []Change{Put(n)}, nil
 	case n.State == state:

@@ -257,9 +257,15 @@ func recordChanges(before, after *Snapshot) []RecordChange {
 			continue
 		}
 		differences(was, is, func(name string, a, b any) {
-			if name == "state" {
+			switch name {
+			case "version", "since":
+			case "state":
 				add(is.Key(), "state %v -> %v (%s)", a, b, is.Reason)
-			} else if name != "version" && name != "since" && name != "reason" {
+			case "reason":
+				if was.State == is.State {
+					add(is.Key(), "state %v (%v -> %v)", is.State, a, b)
+				}
+			default:
 				add(is.Key(), "%s %v -> %v", name, a, b)
 			}
 		})

@@ -23,13 +23,17 @@ func TestPlans(t *testing.T) {
 	standby, _ := s.Node("t")
 	standby.State, standby.Reason = cluster.Active, cluster.ReasonReplaced
 
-	request := func(r cluster.Request, m cluster.Moment) cluster.Plan {
+	ended := standby
+	ended.State, ended.Reason = cluster.Standby, cluster.ReasonEnded
+
+	requestOf := func(s *cluster.Snapshot, r cluster.Request, m cluster.Moment) cluster.Plan {
 		p, err := cluster.PlanRequest(s, r, m)
 		if err != nil {
 			t.Fatalf("%+v: %v", r, err)
 		}
 		return p
 	}
+	request := func(r cluster.Request, m cluster.Moment) cluster.Plan { return requestOf(s, r, m) }
 	decision := func(m cluster.Moment, changes ...cluster.Change) cluster.Plan {
 		return cluster.PlanDecision(s, s.With(changes...), m)
 	}
@@ -45,6 +49,7 @@ func TestPlans(t *testing.T) {
 		{"join n", request(join("n"), m)},
 		{"drain a", request(ask(cluster.KindDrain, "a"), m)},
 		{"standby a", request(ask(cluster.KindStandby, "a"), m)},
+		{"standby t, which has ended", requestOf(s.With(cluster.Put(ended)), ask(cluster.KindStandby, "t"), m)},
 		{"remove l", request(ask(cluster.KindRemove, "l"), m)},
 		{"weight of b 3", request(cluster.Request{Kind: cluster.KindWeight, Node: "b", Weight: ptr(3)}, m)},
 		{"move 0 and 2 to b", request(cluster.Request{Kind: cluster.KindMove, Partitions: ranges(t, "0,2"), To: "b"}, m)},

@@ -17,9 +17,8 @@ import (
 // The moments that a ListOffsets request names by a number below 0. All others are
 // log times in Unix milliseconds.
 const (
-	momentEnd    int64 = -1 // the offset that the next record gets
-	momentStart  int64 = -2 // the offset of the first record that is still there
-	momentNewest int64 = -3 // the record with the latest log time (KIP-734)
+	momentEnd   int64 = -1 // the offset that the next record gets
+	momentStart int64 = -2 // the offset of the first record that is still there
 )
 
 // lookup asks the brokers for what is not records: offsets, leaders, and whether the
@@ -188,18 +187,6 @@ type bounds struct{ start, end int64 }
 // returns, when all have answered or ctx has ended, why it has found nothing of the rest. A
 // leader that hangs, or a partition without one, does not hold the others up.
 func (l *lookup) bounds(ctx context.Context, v *view, at map[backplane.Partition]int64, found func(map[backplane.Partition]bounds)) (missing map[backplane.Partition]error) {
-	return v.each(at, func(leader int32, at map[backplane.Partition]int64) map[backplane.Partition]error {
-		got, missing := l.boundsOf(ctx, leader, at)
-		if len(got) > 0 {
-			found(got)
-		}
-		return missing
-	})
-}
-
-// each calls ask with the partitions of each leader, on a goroutine of that leader's own, and
-// returns, when all have ended, why nothing is known of some partitions.
-func (v *view) each(at map[backplane.Partition]int64, ask func(leader int32, at map[backplane.Partition]int64) (missing map[backplane.Partition]error)) (missing map[backplane.Partition]error) {
 	missing = make(map[backplane.Partition]error)
 	byLeader := make(map[int32]map[backplane.Partition]int64)
 	for p, moment := range at {
@@ -217,7 +204,10 @@ func (v *view) each(at map[backplane.Partition]int64, ask func(leader int32, at 
 	var asking sync.WaitGroup
 	for leader, at := range byLeader {
 		asking.Go(func() {
-			errs := ask(leader, at)
+			got, errs := l.boundsOf(ctx, leader, at)
+			if len(got) > 0 {
+				found(got)
+			}
 			mu.Lock()
 			defer mu.Unlock()
 			maps.Copy(missing, errs)
@@ -253,15 +243,13 @@ func (l *lookup) boundsOf(ctx context.Context, leader int32, at map[backplane.Pa
 // and nobody would read those. So the broker is asked for such a record once more after
 // the end: where there is still none, all of them will come at that end or later.
 func (l *lookup) offsets(ctx context.Context, leader int32, at map[backplane.Partition]int64) (offsets map[backplane.Partition]int64, missing map[backplane.Partition]error) {
-	marks, missing := l.list(ctx, leader, at)
-	offsets = make(map[backplane.Partition]int64, len(marks))
+	offsets, missing = l.list(ctx, leader, at)
 	none := make(map[backplane.Partition]int64)
 	latest := make(map[backplane.Partition]int64)
-	for p, m := range marks {
-		if m.offset < 0 {
+	for p, offset := range offsets {
+		if offset < 0 {
 			none[p], latest[p] = at[p], momentEnd
-		} else {
-			offsets[p] = m.offset
+			delete(offsets, p)
 		}
 	}
 	if len(none) == 0 {
@@ -272,9 +260,9 @@ func (l *lookup) offsets(ctx context.Context, leader int32, at map[backplane.Par
 	again, errs := l.list(ctx, leader, none)
 	maps.Copy(missing, errs)
 	for p := range none {
-		offset := again[p].offset
+		offset := again[p]
 		if offset < 0 {
-			offset = ends[p].offset
+			offset = ends[p]
 		}
 		switch {
 		case missing[p] != nil:
@@ -287,41 +275,11 @@ func (l *lookup) offsets(ctx context.Context, leader int32, at map[backplane.Par
 	return offsets, missing
 }
 
-// newest returns the latest log time of the records of any partition, 0 where none has one.
-// Partitions whose leaders do not answer are left out, unless that is all of them. So is one
-// whose latest record is not on all replicas yet: of that a leader does not tell.
-func (l *lookup) newest(ctx context.Context, v *view) (ms int64, err error) {
-	at := make(map[backplane.Partition]int64, l.partitions)
-	for p := range l.partitions {
-		at[backplane.Partition(p)] = momentNewest
-	}
-	var mu sync.Mutex
-	missing := v.each(at, func(leader int32, at map[backplane.Partition]int64) map[backplane.Partition]error {
-		marks, missing := l.list(ctx, leader, at)
-		mu.Lock()
-		defer mu.Unlock()
-		for _, m := range marks {
-			ms = max(ms, m.time)
-		}
-		return missing
-	})
-	if len(missing) == len(at) {
-		for _, err := range missing {
-			return 0, err
-		}
-	}
-	return ms, nil
-}
-
-// mark is what a broker tells of a moment: the offset of a record, or the end of the log, and
-// the record's log time in Unix milliseconds. Each is -1 where it has none.
-type mark struct{ offset, time int64 }
-
-// list returns what the leader of partitions tells of a moment of each.
-func (l *lookup) list(ctx context.Context, leader int32, at map[backplane.Partition]int64) (marks map[backplane.Partition]mark, missing map[backplane.Partition]error) {
-	marks, missing = make(map[backplane.Partition]mark, len(at)), make(map[backplane.Partition]error)
+// list is offsets, with -1 where no record has such a log time.
+func (l *lookup) list(ctx context.Context, leader int32, at map[backplane.Partition]int64) (offsets map[backplane.Partition]int64, missing map[backplane.Partition]error) {
+	offsets, missing = make(map[backplane.Partition]int64, len(at)), make(map[backplane.Partition]error)
 	if len(at) == 0 {
-		return marks, missing
+		return offsets, missing
 	}
 	topic := kmsg.NewListOffsetsRequestTopic()
 	topic.Topic = l.topic
@@ -340,16 +298,16 @@ func (l *lookup) list(ctx context.Context, leader int32, at map[backplane.Partit
 				if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
 					missing[backplane.Partition(p.Partition)] = err
 				} else {
-					marks[backplane.Partition(p.Partition)] = mark{p.Offset, p.Timestamp}
+					offsets[backplane.Partition(p.Partition)] = p.Offset
 				}
 			}
 		}
 		err = kerr.UnknownTopicOrPartition // of what is not in the answer
 	}
 	for p := range at {
-		if _, ok := marks[p]; !ok && missing[p] == nil {
+		if _, ok := offsets[p]; !ok && missing[p] == nil {
 			missing[p] = err
 		}
 	}
-	return marks, missing
+	return offsets, missing
 }

@@ -86,24 +86,6 @@ func (r *Reader) OffsetAt(ctx context.Context, p backplane.Partition, ms int64) 
 	return offset, err
 }
 
-// Newest returns the latest log time of the topic's records (Unix milliseconds), 0 where it has
-// none. It is not exact: a partition does not count while its leader does not answer, or while
-// its latest record is being replicated.
-func (r *Reader) Newest(ctx context.Context) (ms int64, err error) {
-	err = r.lookup.try(ctx, func(ctx context.Context) error {
-		v, err := r.lookup.current(ctx, viewAge)
-		if err != nil {
-			return err
-		}
-		ms, err = r.lookup.newest(ctx, v)
-		return err
-	})
-	if err != nil {
-		return 0, fmt.Errorf("kafka: asking for the latest log time of %s: %w", r.topic, err)
-	}
-	return ms, nil
-}
-
 // Retention returns how long the topic keeps records before they are deleted, 0 for
 // ever. Where its size is bounded as well, they may be deleted sooner.
 func (r *Reader) Retention(ctx context.Context) (time.Duration, error) {

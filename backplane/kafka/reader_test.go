@@ -150,41 +150,6 @@ func TestOffsetAt(t *testing.T) {
 	})
 }
 
-// TestNewest: it is the latest log time of any partition, however much is deleted, and also
-// while one partition has no leader that answers.
-func TestNewest(t *testing.T) {
-	newest := func(t *testing.T, r *kafka.Reader, want int64) {
-		t.Helper()
-		got, err := r.Newest(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got != want {
-			t.Errorf("the latest log time is %d, want %d", got, want)
-		}
-	}
-	kafkatest.Each(t, func(t *testing.T, b kafkatest.Backend) {
-		cfg := b.Config(t, 3)
-		p := newProducer(t, cfg)
-		r := newReader(t, cfg)
-		newest(t, r, 0)
-		for i, part := range []backplane.Partition{0, 2, 0} {
-			newest(t, r, send(t, p, newSend(uint64(i), userIn(part, 3, 0))).Time)
-		}
-	})
-	for name, fault := range leaderless {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			cluster, cfg := newFaulty(t, 2)
-			p := newProducer(t, cfg)
-			want := send(t, p, newSend(1, userIn(0, 2, 0))).Time
-			fault.Count, fault.Partitions = -1, []int32{1}
-			cluster.Fault(fault)
-			newest(t, newReader(t, cfg), want)
-		})
-	}
-}
-
 func TestRetention(t *testing.T) {
 	kafkatest.Each(t, func(t *testing.T, b kafkatest.Backend) {
 		cfg := b.Config(t, 1)

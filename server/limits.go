@@ -29,6 +29,12 @@ const (
 	// LeaveTimeout bounds the time in which a node that stops hands its partitions over.
 	LeaveTimeout = 30 * time.Second
 
+	// recentPatience is how long a node without a cluster looks for the last records of its
+	// partitions when it starts, and recentAtOnce how many it asks for at a time: 1,024 take
+	// less than a second.
+	recentPatience = 2 * time.Second
+	recentAtOnce   = 16
+
 	// topicTimeout bounds the check of the topic when a node starts.
 	topicTimeout = 30 * time.Second
 )

@@ -169,7 +169,8 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 	if c.Cluster.Enabled {
 		err = n.startAgent(ctx, c, &o, kc, deps, re)
 	} else {
-		err = n.readOwn(ctx, deps.Placement.Load())
+		since := recent(ctx, n.reader, deps.Placement.Load().Partitions(), time.Now())
+		err = n.consumer.AddEach(since)
 	}
 	if err != nil {
 		return nil, err
@@ -177,22 +178,6 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 	go n.watchFailures()
 	n.state.Store(serving)
 	return n, nil
-}
-
-// readOwn begins to read the partitions of a node without a cluster: from so long before now
-// that all duplicates of what comes are known. The node's own clock may be ahead of the log's,
-// and then it would begin behind records that are retried just now. So it goes by the latest
-// record where that is earlier, which it is by as long as nobody has sent anything.
-func (n *Node) readOwn(ctx context.Context, m *placement.Map) error {
-	since := time.Now().UnixMilli()
-	newest, err := n.reader.Newest(ctx)
-	if err != nil {
-		return err
-	}
-	if newest > 0 {
-		since = min(since, newest)
-	}
-	return n.consumer.Add(m.Partitions(), since-backplane.Rewind.Milliseconds())
 }
 
 // watchFailures closes failed when the node cannot go on. It ends with the reactor.

@@ -128,13 +128,13 @@ func (m *member) start(ctx context.Context) error {
 			m.served = m.served || err == nil
 			return err
 		}
+		if p, err := m.process(); err == nil && p.ExitCode() == notNow {
+			m.note(nil, false, false) // this end does not count
+		}
 		select {
 		case <-time.After(restartPause):
 		case <-ctx.Done():
 			return err
-		}
-		if p, err := m.process(); err == nil && p.ExitCode() == notNow {
-			m.note(nil, false, false) // this end does not count
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Key signs tokens as an issuer of the operator would. It is a secret for HS256.
+// Key is a secret for HS256, by which an issuer of the operator would sign tokens.
 type Key []byte
 
 // newKey makes a key, and the file from which nodes read it.
@@ -23,15 +23,27 @@ func newKey(file string) (Key, error) {
 	return k, nil
 }
 
+// Signer makes tokens with a Key.
+type Signer struct {
+	Key Key
+	// Issuer and Audience are what tokens say of themselves; "" for nothing.
+	Issuer, Audience string
+}
+
 // Token signs a JSON Web Token with HS256 (RFC 7515, RFC 7519) for a user that is good for
 // some time. Any goroutine may call it.
-func (k Key) Token(user string, ttl time.Duration) string {
-	claims, err := json.Marshal(map[string]any{"sub": user, "exp": time.Now().Add(ttl).Unix()})
+func (s Signer) Token(user string, ttl time.Duration) string {
+	claims, err := json.Marshal(struct {
+		Subject  string `json:"sub"`
+		Expires  int64  `json:"exp"`
+		Issuer   string `json:"iss,omitempty"`
+		Audience string `json:"aud,omitempty"`
+	}{user, time.Now().Add(ttl).Unix(), s.Issuer, s.Audience})
 	if err != nil {
-		panic(err) // a string and a number
+		panic(err) // strings and a number
 	}
 	text := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256","typ":"JWT"}`)) + "." + base64.RawURLEncoding.EncodeToString(claims)
-	mac := hmac.New(sha256.New, k)
+	mac := hmac.New(sha256.New, s.Key)
 	mac.Write([]byte(text))
 	return text + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }

@@ -172,7 +172,7 @@ func (w *World) Namespace() string { return namespace }
 
 // Token signs a token for a user that is good for some time.
 func (w *World) Token(user string, ttl time.Duration) string {
-	return w.key.Token(user, ttl)
+	return Signer{Key: w.key}.Token(user, ttl)
 }
 
 // Log returns the path of the file with all that a process has written.

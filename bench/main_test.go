@@ -17,7 +17,7 @@ import (
 
 var (
 	quick    = flag.Bool("quick", false, "small sizes: to see that everything works")
-	conns    = flag.Int("conns", 0, "connections of BenchmarkMillion (default: 100,000, with -quick 50,000)")
+	conns    = flag.Int("conns", 0, "connections of BenchmarkMillion (default: 100,000, with -quick 25,000)")
 	rounds   = flag.Int("rounds", 0, "how often floor and godwit take turns (default: 2, with -quick 1)")
 	jsonFile = flag.String("json", "", "write all values to this `file`")
 	progress = flag.Bool("progress", false, "tell on standard error how it goes")

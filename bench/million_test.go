@@ -72,7 +72,7 @@ func warm(b *testing.B, s *server) {
 func fit(b *testing.B) int {
 	n := *conns
 	if n == 0 {
-		n = size(100_000, 50_000)
+		n = size(100_000, 25_000)
 	}
 	most := int((meminfo(b, "MemAvailable") - spared) / (kernelPerConn + userPerConn))
 	if n > most {

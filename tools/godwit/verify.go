@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -159,11 +160,13 @@ func (f *verifyFlags) complete(flags *pflag.FlagSet) error {
 			return fmt.Errorf("--%s is for a cluster of your own: name it with --url", name)
 		}
 	}
-	if f.file != "" {
-		for _, name := range logFlags {
-			if flags.Changed(name) {
-				return fmt.Errorf("--%s and --config exclude each other", name)
-			}
+	for _, name := range logFlags {
+		switch {
+		case !flags.Changed(name):
+		case f.file != "":
+			return fmt.Errorf("--%s and --config exclude each other", name)
+		case len(f.log.Brokers) == 0:
+			return fmt.Errorf("--%s needs --kafka: without it the log is not read", name)
 		}
 	}
 	if !slices.Contains([]verify.Store{verify.Cassandra, verify.Pebble, verify.NoStore}, verify.Store(f.history)) {
@@ -252,56 +255,56 @@ func (f *verifyFlags) completeRemote() error {
 		}
 		r.URLs[i] = u.String()
 	}
+	var token config.Token
+	var err error
+	switch {
+	case f.file != "":
+		token, err = f.settingsOfNode()
+	case f.keyFile == "":
+		token.KeyFile, err = devKey(f.data)
+	}
+	if err != nil {
+		return err
+	}
 	if len(f.log.Brokers) > 0 {
 		r.Kafka = &f.log
 	}
-	file, err := f.settingsOfNode()
+	secret, err := auth.ReadKey(cmp.Or(f.keyFile, token.KeyFile))
 	if err != nil {
 		return err
 	}
-	if f.keyFile != "" {
-		file = f.keyFile
-	}
-	if file == "" {
-		key, err := auth.OpenDevKey(f.data)
-		if err != nil {
-			return err
-		}
-		file = key.File()
-	}
-	secret, err := auth.ReadKey(file)
-	if err != nil {
-		return err
-	}
-	r.Token = world.Key(secret).Token
+	r.Token = world.Signer{Key: secret, Issuer: token.Issuer, Audience: token.Audience}.Token
 	return f.settings.Validate()
 }
 
-// settingsOfNode takes from --config how the log is reached, and returns the file with the
-// secret that tokens are signed with, empty if there is none.
-func (f *verifyFlags) settingsOfNode() (keyFile string, err error) {
-	if f.file == "" {
-		return "", nil
-	}
-	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
-	config.AddFlags(flags, config.Default())
-	if err := flags.Set(config.FileFlag, f.file); err != nil {
-		return "", err
-	}
-	// What else is wrong for a node does not matter here.
-	c, err := config.Load(config.Default(), nil, flags)
-	if c == nil {
-		return "", err
-	}
-	kc, err := server.KafkaConfig(c, slog.New(slog.DiscardHandler))
+// devKey returns the file with the secret of godwit dev.
+func devKey(data string) (file string, err error) {
+	key, err := auth.OpenDevKey(data)
 	if err != nil {
 		return "", err
 	}
-	f.remote.Kafka = &kc
-	if c.Token.Algorithm != auth.HS256 {
-		return "", nil // it has the public key only
+	return key.File(), nil
+}
+
+// settingsOfNode takes from --config how the log is reached, and returns how tokens are
+// signed.
+func (f *verifyFlags) settingsOfNode() (token config.Token, err error) {
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	config.AddFlags(flags, config.Default())
+	if err := flags.Set(config.FileFlag, f.file); err != nil {
+		return token, err
 	}
-	return c.Token.KeyFile, nil
+	// What else is wrong for a node does not matter here.
+	c, err := config.Load(config.Default(), os.Environ(), flags)
+	if c == nil {
+		return token, err
+	}
+	if f.keyFile == "" && (c.Token.Algorithm != auth.HS256 || c.Token.KeyFile == "") {
+		return token, fmt.Errorf("%s has no secret by which tokens are signed (HS256): name one with --token-key-file", f.file)
+	}
+	f.log, err = server.KafkaConfig(c, slog.New(slog.DiscardHandler))
+	f.log.ClientID = "godwit-verify"
+	return c.Token, err
 }
 
 // run makes the run. Its error decides the exit status.
@@ -335,7 +338,10 @@ func unclear(err error) error { return &usageError{err.Error()} }
 func twice(parent context.Context, stderr io.Writer) (ctx context.Context, first <-chan struct{}, stop func()) {
 	ctx, cancel := context.WithCancel(parent)
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP) // also when the terminal goes: there is much to tidy up
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // as under nohup
+		signal.Notify(signals, syscall.SIGHUP) // the terminal is gone, and there is much to tidy up
+	}
 	enough := make(chan struct{})
 	go func() {
 		select {

@@ -25,6 +25,7 @@ func TestVerifyUsage(t *testing.T) {
 		{"--url ws://127.0.0.1:1 --nodes 5", "--nodes and --url exclude each other: nothing is started for a cluster of your own, and no fault is done to it"},
 		{"--url ws://127.0.0.1:8080 --config godwit.yaml --kafka 127.0.0.1:9092", "--kafka and --config exclude each other"},
 		{"--url ws://127.0.0.1:8080 --config nothing.yaml", "nothing.yaml: the file of settings cannot be read"},
+		{"--url ws://127.0.0.1:8080 --kafka-namespace other", "--kafka-namespace needs --kafka: without it the log is not read"},
 		{"--kafka 127.0.0.1:9092", "--kafka is for a cluster of your own: name it with --url"},
 		{"--history paper", `--history is "paper": must be cassandra, pebble or none`},
 		{"--faults node-paint", `nemesis: "node-paint" is no kind of fault`},
@@ -85,12 +86,12 @@ admin: 127.0.0.1:0
 unsafe: true
 log: {format: json}
 kafka: {brokers: [%q], namespace: %s, generation: %d, partitions: %d}
-token: {key_file: %s/key}
+token: {key_file: %s/key, issuer: chat.example.org, audience: godwit}
 `, kc.Brokers[0], kc.Namespace, kc.Generation, kc.Partitions, dir))
 	_, _, stderr := run(t, "serve", "--config", file)
 	stderr.await(t, `"msg":"serving"`)
 	url := regexp.MustCompile(`"url":"([^"]+)"`).FindStringSubmatch(stderr.String())[1]
-	r := godwit(t, "", nil, "verify", "--url", url, "--config", file, "--history", "none", "--report", t.TempDir(), "--users", "6", "--duration", "5s")
+	r := godwit(t, "", nil, "verify", "--url", url, "--config", file, "--history", "none", "--report", t.TempDir(), "--users", "6", "--duration", "5s", "--seed", "3")
 	if r.status != 0 || !strings.Contains(r.stdout, "stored_in_log") {
 		t.Errorf("exit status %d\n%s%s", r.status, r.stdout, r.stderr)
 	}

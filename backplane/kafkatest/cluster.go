@@ -6,6 +6,7 @@ import (
 
 	"github.com/godwit-im/godwit/backplane/kafka"
 	script "github.com/godwit-im/godwit/tools/kafka"
+	"github.com/godwit-im/godwit/tools/process"
 )
 
 // Nodes are the nodes of one cluster of Apache Kafka. Each may be killed, paused and
@@ -17,7 +18,7 @@ type Nodes []*Process
 func Cluster(t testing.TB, n int) Nodes {
 	t.Helper()
 	Need(t)
-	ports, err := freePorts(2 * n)
+	ports, err := process.FreePorts(2 * n)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -92,7 +91,7 @@ func (p *Process) Resume() { _ = p.running.Resume() } // it fails if the node ha
 
 // alone returns a node that is a cluster by itself, not started yet.
 func alone(data string) (*Process, error) {
-	ports, err := freePorts(2)
+	ports, err := process.FreePorts(2)
 	if err != nil {
 		return nil, err
 	}
@@ -166,20 +165,6 @@ func (p *Process) end(signal syscall.Signal) error {
 	case <-time.After(stopTimeout):
 		return fmt.Errorf("kafkatest: Kafka does not end %v after %v", stopTimeout, signal)
 	}
-}
-
-// freePorts returns ports of 127.0.0.1 that were free a moment ago.
-func freePorts(n int) ([]int, error) {
-	ports := make([]int, n)
-	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close()
-		ports[i] = l.Addr().(*net.TCPAddr).Port
-	}
-	return ports, nil
 }
 
 // tail returns the end of a log.

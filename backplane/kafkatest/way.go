@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	script "github.com/godwit-im/godwit/tools/kafka"
+
+	"github.com/godwit-im/godwit/tools/process"
 )
 
 // Way is a second way to a node of Apache Kafka, through this process, which can cut it:
@@ -29,7 +31,7 @@ type Way struct {
 func TwoWays(t testing.TB) (*Process, *Way) {
 	t.Helper()
 	Need(t)
-	ports, err := freePorts(3)
+	ports, err := process.FreePorts(3)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/godwit-im/godwit/backplane/kafkatest"
 	"github.com/godwit-im/godwit/codec"
 	"github.com/godwit-im/godwit/server/auth"
+	"github.com/godwit-im/godwit/tools/processtest"
 )
 
 // narrow makes everything that a slow device can run into happen: queues overflow after a
@@ -203,7 +204,7 @@ func TestCatchUpStorm(t *testing.T) {
 func TestCatchUpRestart(t *testing.T) {
 	kafkatest.Each(t, func(t *testing.T, b kafkatest.Backend) {
 		cfg, k := newLog(t, b, 4), newKey(t, auth.HS256)
-		flags := append(slices.Clip(narrow), "--listen", fmt.Sprint("127.0.0.1:", freePorts(t, 1)[0]))
+		flags := append(slices.Clip(narrow), "--listen", fmt.Sprint("127.0.0.1:", processtest.FreePorts(t, 1)[0]))
 		if b.LogAppendTime {
 			flags = append(flags, pebble(t)...)
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/godwit-im/godwit/backplane/kafka"
 	"github.com/godwit-im/godwit/server/admin"
 	"github.com/godwit-im/godwit/server/auth"
+	"github.com/godwit-im/godwit/tools/processtest"
 )
 
 // nodes are the processes of a cluster under test.
@@ -55,7 +56,7 @@ func newCluster(t testing.TB, cfg kafka.Config, names ...string) *nodes {
 // add makes a node known that is to be started.
 func (c *nodes) add(name string, flags ...string) *member {
 	c.t.Helper()
-	m := &member{name: name, listen: fmt.Sprint("127.0.0.1:", freePorts(c.t, 1)[0]), log: c.cfg, flags: flags}
+	m := &member{name: name, listen: fmt.Sprint("127.0.0.1:", processtest.FreePorts(c.t, 1)[0]), log: c.cfg, flags: flags}
 	c.all[name] = m
 	return m
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -17,6 +16,7 @@ import (
 	"github.com/godwit-im/godwit/codec"
 	"github.com/godwit-im/godwit/codec/ws"
 	"github.com/godwit-im/godwit/server/auth"
+	"github.com/godwit-im/godwit/tools/processtest"
 )
 
 // TestTwoNodes runs two nodes of one map on one log: each serves its own users, sends
@@ -25,7 +25,7 @@ func TestTwoNodes(t *testing.T) {
 	kafkatest.Each(t, func(t *testing.T, b kafkatest.Backend) {
 		cfg := newLog(t, b, 8)
 		k := newKey(t, auth.HS256)
-		ports := freePorts(t, 2)
+		ports := processtest.FreePorts(t, 2)
 		file := filepath.Join(t.TempDir(), "godwit.yaml")
 		settings := fmt.Sprintf(`map_version: 7
 map:
@@ -140,19 +140,4 @@ func route(t *testing.T, n *node, user string, home *node) {
 	if r.User != user || r.URL != home.url || r.Version != 7 {
 		t.Errorf("the route of %s is %+v, want %s", user, r, home.url)
 	}
-}
-
-// freePorts returns ports that were free a moment ago.
-func freePorts(t testing.TB, n int) []int {
-	t.Helper()
-	ports := make([]int, n)
-	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		ports[i] = l.Addr().(*net.TCPAddr).Port
-	}
-	return ports
 }

@@ -2,7 +2,6 @@ package foreign
 
 import (
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -59,7 +58,7 @@ func twoNodes(t *testing.T) (nodes [2]*node, key *auth.DevKey, partitions int32)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ports := freePorts(t, 4)
+	ports := processtest.FreePorts(t, 4)
 	settings := fmt.Sprintf(`
 kafka: {brokers: [%q], namespace: %q, generation: %d, partitions: %d}
 token: {key_file: %q}
@@ -84,22 +83,6 @@ map:
 		n.await(t, func() bool { return true })
 	}
 	return nodes, key, partitions
-}
-
-// freePorts returns ports of 127.0.0.1 that were free a moment ago: the nodes of a
-// map must know each other's before they start.
-func freePorts(t *testing.T, n int) []int {
-	t.Helper()
-	ports := make([]int, n)
-	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		ports[i] = l.Addr().(*net.TCPAddr).Port
-	}
-	return ports
 }
 
 // TestBrowserWrongNode connects to the node that does not serve the user, and goes

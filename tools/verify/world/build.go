@@ -46,7 +46,7 @@ func (w *World) plan() error {
 	// Of a broker for clients, the controller and every way; of the others for clients and the
 	// admin port; and two of Cassandra.
 	perBroker := 2 + len(readers)
-	ports, err := freePorts(w.config.Brokers*perBroker + 2*len(readers) + 2)
+	ports, err := process.FreePorts(w.config.Brokers*perBroker + 2*len(readers) + 2)
 	if err != nil {
 		return err
 	}

@@ -1,44 +1,9 @@
 package world
 
 import (
-	"errors"
-	"fmt"
-	"math/rand/v2"
 	"net"
 	"strconv"
 )
-
-// Ports are taken from below those that the kernel gives to outgoing connections (on Linux
-// from 32768): else one of these may have the port of a process that was killed when that
-// is started again.
-const (
-	firstPort = 12_000
-	lastPort  = 31_999
-
-	// portTries is how many are tried for one that is free.
-	portTries = 1000
-)
-
-// freePorts returns ports of 127.0.0.1 that nobody listens on.
-func freePorts(n int) ([]int, error) {
-	var ports []int
-	for range portTries * n {
-		if len(ports) == n {
-			break
-		}
-		port := firstPort + rand.IntN(lastPort-firstPort+1)
-		l, err := net.Listen("tcp", local(port))
-		if err != nil {
-			continue
-		}
-		defer l.Close() // when all are known, so that none is given twice
-		ports = append(ports, port)
-	}
-	if len(ports) < n {
-		return nil, fmt.Errorf("world: %w", errors.New("no free ports"))
-	}
-	return ports, nil
-}
 
 // local returns the address of a port of this machine.
 func local(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }

@@ -3,7 +3,6 @@ package world
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -256,25 +255,6 @@ func TestStartFails(t *testing.T) {
 	c.Folder = filepath.Join(file, "world")
 	if w, err := Start(t.Context(), c); w != nil || err == nil {
 		t.Error("a world is below a file")
-	}
-}
-
-func TestFreePorts(t *testing.T) {
-	ports, err := freePorts(20)
-	if err != nil {
-		t.Fatal(err)
-	}
-	slices.Sort(ports)
-	if len(slices.Compact(ports)) != 20 || ports[0] < firstPort || ports[19] > lastPort {
-		t.Errorf("the ports are %v", ports)
-	}
-	for _, port := range ports {
-		l, err := net.Listen("tcp", local(port))
-		if err != nil {
-			t.Error(err)
-			continue
-		}
-		l.Close()
 	}
 }
 

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 		goleak.IgnoreAnyFunction("github.com/panjf2000/ants/v2.(*goWorker).run.func1"))
 }
 
-const patience = 30 * time.Second
+const patience = 90 * time.Second
 
 // options returns what a node on an embedded broker is started with.
 func options(t *testing.T) Options {

@@ -136,11 +136,15 @@ func (p shown) bodies() []string {
 // show returns a part of a user's timeline.
 func show(t *testing.T, n *running, user, query string) shown {
 	t.Helper()
-	p, status, answer := page(t, n, user, query)
-	if status != http.StatusOK {
-		t.Fatalf("%s%s: %d, %s", user, query, status, answer)
+	for deadline := time.Now().Add(patience); ; {
+		p, status, answer := page(t, n, user, query)
+		switch {
+		case status == http.StatusOK:
+			return p
+		case status != http.StatusServiceUnavailable || time.Now().After(deadline): // else as the answer says
+			t.Fatalf("%s%s: %d, %s", user, query, status, answer)
+		}
 	}
-	return p
 }
 
 // page asks for a part of a user's timeline. There is none unless the status is 200.

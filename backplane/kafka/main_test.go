@@ -18,7 +18,7 @@ func TestMain(m *testing.M) { kafkatest.Main(m) }
 
 // patience is how long a test waits for what must happen. It only ends tests that
 // have failed.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // eventually waits until cond is true.
 func eventually(t *testing.T, what string, cond func() bool) {

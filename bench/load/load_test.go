@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience only ends tests that have failed.
-const patience = time.Minute
+const patience = 3 * time.Minute
 
 const partitions = 16
 

@@ -46,7 +46,7 @@ func writeForever(settings string) error {
 	for told := int64(-1); ; {
 		applied, err := s.Applied(ctx, c.Kafka.Generation, c.Kafka.Partitions)
 		if err != nil {
-			return err
+			continue // it has waited for the store, which may be slow
 		}
 		var total int64
 		for _, a := range applied {

@@ -30,11 +30,6 @@ func TestShutdown(t *testing.T) {
 		}
 		bob := connect(t, n, "bob", options{device: "phone"})
 		mute := connect(t, n, "bob", options{device: "mute", mute: true})
-		silent := open(t, n, 0)
-		half := open(t, n, 0)
-		if _, err := half.Write([]byte("GET /v1/connect HTTP/1.1\r\nHost: ")); err != nil {
-			t.Fatal(err)
-		}
 
 		var stored atomic.Int64
 		var wg sync.WaitGroup
@@ -48,6 +43,11 @@ func TestShutdown(t *testing.T) {
 			})
 		}
 		eventually(t, "there is load", func() bool { return stored.Load() > 1000 })
+		silent := open(t, n, 0)
+		half := open(t, n, 0)
+		if _, err := half.Write([]byte("GET /v1/connect HTTP/1.1\r\nHost: ")); err != nil {
+			t.Fatal(err)
+		}
 		n.terminate(t)
 
 		for _, d := range append(from, bob) {

@@ -116,7 +116,7 @@ func TestTokenExpires(t *testing.T) {
 			k, other := newKey(t, a), newKey(t, a)
 			n := serve(t, kafkatest.Embedded(t, 8), k)
 			short := func(user string, e codec.Encoding) *device {
-				d, err := tryConnect(t, n, n.url, user, k.token(t, user, 5*time.Second), options{device: "d", encoding: e})
+				d, err := tryConnect(t, n, n.url, user, k.token(t, user, 12*time.Second), options{device: "d", encoding: e})
 				if err != nil {
 					t.Fatal(err)
 				}

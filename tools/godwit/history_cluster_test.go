@@ -160,7 +160,12 @@ func (k *cluster) written(records int64) {
 // show checks the timeline of a user.
 func (k *cluster) show(admin, user, want string) {
 	k.t.Helper()
-	out := godwit(k.t, k.t.TempDir(), nil, "history", "show", "--user", user, "--limit", "100", "--admin", admin).succeeds(k.t)
+	var out string
+	eventually(k.t, "the timeline of "+user, func() bool { // while the store is slow it is to be asked for again
+		r := godwit(k.t, k.t.TempDir(), nil, "history", "show", "--user", user, "--limit", "100", "--admin", admin)
+		out = r.stdout
+		return r.status == 0
+	})
 	if got := stamp.ReplaceAllString(out, ""); got != want {
 		k.t.Errorf("the timeline of %s is\n%swant\n%s", user, got, want)
 	}

@@ -127,7 +127,7 @@ func (l *lines) String() string {
 // await waits until the output has text in it.
 func (l *lines) await(t *testing.T, text string) {
 	t.Helper()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(patience)
 	for !strings.Contains(l.String(), text) {
 		select {
 		case <-l.more:

@@ -15,7 +15,7 @@ import (
 )
 
 // patience is how long a test waits for something that must happen.
-const patience = 30 * time.Second
+const patience = 90 * time.Second
 
 // browser is one headless Chromium for all tests; each test has a tab of its own.
 var browser struct {
@@ -35,6 +35,7 @@ func stopBrowser() {
 func startBrowser() {
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.WSURLReadTimeout(patience),
 		chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true),
 	)

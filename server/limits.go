@@ -30,8 +30,7 @@ const (
 	LeaveTimeout = 30 * time.Second
 
 	// recentPatience is how long a node without a cluster looks for the last records of its
-	// partitions when it starts, and recentAtOnce how many it asks for at a time: 1,024 take
-	// less than a second.
+	// partitions when it starts, and recentAtOnce how many it asks for at a time.
 	recentPatience = 2 * time.Second
 	recentAtOnce   = 16
 

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	script "github.com/godwit-im/godwit/tools/kafka"
-
 	"github.com/godwit-im/godwit/tools/process"
 )
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -23,13 +24,19 @@ func TestShutdown(t *testing.T) {
 	const senders, window = 5, 50
 	kafkatest.Each(t, func(t *testing.T, b kafkatest.Backend) {
 		cfg := newLog(t, b, 16)
-		n := serve(t, cfg, newKey(t, auth.HS256), append(noRate, roomy...)...)
+		// Who has not sent a request is there before the load, which may last on a slow machine.
+		n := serve(t, cfg, newKey(t, auth.HS256), slices.Concat(noRate, roomy, []string{"--limits-upgrade-timeout", "1m"})...)
 		var from []*device
 		for s := range senders {
 			from = append(from, connect(t, n, fmt.Sprint("sender-", s), options{device: "phone", encoding: codec.Encoding(s % codec.Encodings)}))
 		}
 		bob := connect(t, n, "bob", options{device: "phone"})
 		mute := connect(t, n, "bob", options{device: "mute", mute: true})
+		silent := open(t, n, 0)
+		half := open(t, n, 0)
+		if _, err := half.Write([]byte("GET /v1/connect HTTP/1.1\r\nHost: ")); err != nil {
+			t.Fatal(err)
+		}
 
 		var stored atomic.Int64
 		var wg sync.WaitGroup
@@ -43,11 +50,6 @@ func TestShutdown(t *testing.T) {
 			})
 		}
 		eventually(t, "there is load", func() bool { return stored.Load() > 1000 })
-		silent := open(t, n, 0)
-		half := open(t, n, 0)
-		if _, err := half.Write([]byte("GET /v1/connect HTTP/1.1\r\nHost: ")); err != nil {
-			t.Fatal(err)
-		}
 		n.terminate(t)
 
 		for _, d := range append(from, bob) {

@@ -43,7 +43,7 @@ need: the cluster's records for ever, heartbeats for ten minutes.`,
 		Example: "  godwit topics create --config godwit.yaml\n  godwit topics create --kafka-brokers 127.0.0.1:9092 --replication 1 --min-insync 1",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, kc, err := topicsConfig(cmd)
+			_, kc, err := logConfig(cmd.Flags())
 			if err != nil {
 				return err
 			}
@@ -94,7 +94,7 @@ func newTopicsVerify() *cobra.Command {
 settings are of a node that is not in one.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, kc, err := topicsConfig(cmd)
+			c, kc, err := logConfig(cmd.Flags())
 			if err != nil {
 				return err
 			}
@@ -133,8 +133,10 @@ func addTopicsFlags(cmd *cobra.Command) {
 	cmd.Flags().SortFlags = false
 }
 
-func topicsConfig(cmd *cobra.Command) (*config.Config, kafka.Config, error) {
-	c, err := config.Load(config.Default(), os.Environ(), cmd.Flags())
+// logConfig returns the settings that flags, the file that they name and variables make, and
+// how their log is reached. The settings are nil if they cannot be read.
+func logConfig(flags *pflag.FlagSet) (*config.Config, kafka.Config, error) {
+	c, err := config.Load(config.Default(), os.Environ(), flags)
 	if c == nil {
 		return nil, kafka.Config{}, err
 	}

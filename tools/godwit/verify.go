@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"math/rand/v2"
 	"net/url"
 	"os"
@@ -22,7 +21,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/godwit-im/godwit/backplane/kafka"
-	"github.com/godwit-im/godwit/server"
 	"github.com/godwit-im/godwit/server/auth"
 	"github.com/godwit-im/godwit/server/config"
 	scripts "github.com/godwit-im/godwit/tools/kafka"
@@ -294,16 +292,14 @@ func (f *verifyFlags) settingsOfNode() (token config.Token, err error) {
 	if err := flags.Set(config.FileFlag, f.file); err != nil {
 		return token, err
 	}
-	// What else is wrong for a node does not matter here.
-	c, err := config.Load(config.Default(), os.Environ(), flags)
+	c, kc, err := logConfig(flags)
 	if c == nil {
 		return token, err
 	}
 	if f.keyFile == "" && (c.Token.Algorithm != auth.HS256 || c.Token.KeyFile == "") {
 		return token, fmt.Errorf("%s has no secret by which tokens are signed (HS256): name one with --token-key-file", f.file)
 	}
-	f.log, err = server.KafkaConfig(c, slog.New(slog.DiscardHandler))
-	f.log.ClientID = "godwit-verify"
+	f.log, f.log.ClientID = kc, "godwit-verify"
 	return c.Token, err
 }
 

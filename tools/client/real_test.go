@@ -110,15 +110,10 @@ unsafe: true
 	}
 }
 
-// freePort returns an address of 127.0.0.1 that was free a moment ago.
+// freePort returns an address of 127.0.0.1 that nobody listens on.
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
+	return fmt.Sprint("127.0.0.1:", processtest.FreePorts(t, 1)[0])
 }
 
 // start starts the node and returns when it is ready.

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"strconv"
+	"sync/atomic"
 )
 
 // Ports are taken from below those that the kernel gives to outgoing connections (on Linux
@@ -18,14 +19,21 @@ const (
 	portTries = 1000
 )
 
-// FreePorts returns ports of 127.0.0.1 that nobody listens on.
+// Processes that choose ports at the same time go through them from places of their own, so
+// that one seldom comes to a port that another has chosen and nobody listens on yet.
+var (
+	firstGiven = rand.Uint32N(lastPort - firstPort + 1)
+	given      atomic.Uint32
+)
+
+// FreePorts returns ports of 127.0.0.1 that nobody listens on, each call others.
 func FreePorts(n int) ([]int, error) {
 	var ports []int
 	for range portTries * n {
 		if len(ports) == n {
 			break
 		}
-		port := firstPort + rand.IntN(lastPort-firstPort+1)
+		port := firstPort + int((firstGiven+given.Add(1))%(lastPort-firstPort+1))
 		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		if err != nil {
 			continue
